@@ -5,7 +5,6 @@ Knows units and sample floors; knows nothing of targets, charts or HTML.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from observatory.core.floors import needs_text
 from observatory.core.metric import BY_NAME, has_trait
@@ -13,7 +12,6 @@ from observatory.core.reasons import ENERGY_GATES, reason_words
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
 
-Row = dict[str, Any]
 DASH = "–"
 
 STATISTICS = {
@@ -205,11 +203,6 @@ def write_bytes(value: float) -> str:
             return f"{human_number(value)} {unit}"
         value /= 1024
     return f"{human_number(value)} TiB"
-
-
-def figure_of(row: Row) -> Figure:
-    """Return the figure of one stage_metrics row (a dict with that table's columns)."""
-    return Figure(**{name: row[name] for name in Figure.__dataclass_fields__ if name in row})
 
 
 @dataclass(frozen=True, slots=True)

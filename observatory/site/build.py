@@ -3,7 +3,7 @@
 Pages are made in a new folder next to the old one and change places with it when they are whole.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from jinja2 import TemplateError
 
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
-from observatory.presentation.figures import BASES, Row
+from observatory.presentation.figures import BASES
 from observatory.site.bundle import write_assets
 from observatory.site.pages.page import Document, Results
 from observatory.site.pages.run import moment
 from observatory.site.pages.table import PAGES
 from observatory.site.queries.reader import open_reader, shown_runs
+from observatory.site.queries.run_row import RunRow
 from observatory.site.replaced_folder import replaced_folder
 from observatory.site.target_styles import styles_of
 from observatory.site.templating import page_environment
@@ -96,13 +97,14 @@ def _refuse_foreign(target: Path) -> None:
         )
 
 
-def _as_on_disk(workspace: Workspace, runs: list[Row]) -> list[Row]:
+def _as_on_disk(workspace: Workspace, runs: list[RunRow]) -> list[RunRow]:
     """Return the runs, marked where a folder has changed since the database took it in."""
-    for run in runs:
-        folder = workspace.runs / str(run["run_id"])
-        if folder.is_dir() and not run["changed_since_sealed"]:
-            run["changed_since_sealed"] = changed_since_sealed(folder)
-    return runs
+    return [
+        replace(run, changed_since_sealed=changed_since_sealed(folder))
+        if (folder := workspace.runs / run.run_id).is_dir() and not run.changed_since_sealed
+        else run
+        for run in runs
+    ]
 
 
 def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: bool) -> None:
@@ -117,7 +119,7 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         writer.shared = {
             "navigation": PAGES,
             "total": len(runs),
-            "latest": moment(runs[0]["created_at"]) if runs else None,
+            "latest": moment(runs[0].created_at) if runs else None,
             "only_published": only_published,
             "bases": BASES,
         }

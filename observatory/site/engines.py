@@ -8,38 +8,36 @@ from typing import Any
 
 from observatory.core.distribution import served_by
 from observatory.core.targets.catalogue import kind_traits
-from observatory.presentation.figures import Row
+from observatory.site.queries.run_row import RunRow
 
 _HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
 """Settings of the connection to the endpoint, or that may hold something private."""
 _BILLIONS, _MILLIONS = 1e9, 1e6
 
 
-def engine_name(run: Row) -> str | None:
+def engine_name(run: RunRow) -> str | None:
     """Return the engine as every page calls it; None where none is known."""
-    return served_by(
-        run["engine"], run["engine_version"], run["engine_distribution"], kind=run["target_kind"]
-    )
+    return served_by(run.engine, run.engine_version, run.engine_distribution, kind=run.target_kind)
 
 
-def engine_facts(run: Row) -> list[tuple[str, str]]:
+def engine_facts(run: RunRow) -> list[tuple[str, str]]:
     """Return engine, build and model as (term, words); what is not known is left out."""
     settings = _settings(run)
     return [
         (term, str(words))
         for term, words in (
             ("Engine", engine_name(run)),
-            ("Wheel, SHA-256", run["engine_sha256"]),
-            ("Model", run["model"]),
-            ("Model as reported", _other(run["model_reported"], run["model"])),
-            ("Revision", run["model_revision"]),
-            ("Weights, SHA-256", run["model_sha256"]),
-            ("Parameters", parameters_in_words(run["parameters"])),
-            ("Weight format", run["weight_format"]),
-            ("Computes in", run["dtype"]),
-            ("Quantisation", run["quantization"]),
-            ("Licence", run["license"]),
-            ("Tokenizer", run["tokenizer"]),
+            ("Wheel, SHA-256", run.engine_sha256),
+            ("Model", run.model),
+            ("Model as reported", _other(run.model_reported, run.model)),
+            ("Revision", run.model_revision),
+            ("Weights, SHA-256", run.model_sha256),
+            ("Parameters", parameters_in_words(run.parameters)),
+            ("Weight format", run.weight_format),
+            ("Computes in", run.dtype),
+            ("Quantisation", run.quantization),
+            ("Licence", run.license),
+            ("Tokenizer", run.tokenizer),
             ("Adapters", _adapters(settings.get("adapters"))),
             ("GPUs", _listed(settings.get("gpus"))),
             ("Flags that differ from the defaults", _flags(settings)),
@@ -51,7 +49,7 @@ def engine_facts(run: Row) -> list[tuple[str, str]]:
     ]
 
 
-def engine_settings(run: Row) -> list[tuple[str, str]]:
+def engine_settings(run: RunRow) -> list[tuple[str, str]]:
     """Return the settings as they were resolved, in order of name; empty where none is known."""
     settings = _settings(run)
     own = {name: value for name, value in settings.items() if name not in _NOT_HERE}
@@ -68,18 +66,18 @@ _OF_THE_ADDRESS = frozenset({"host", "port", "model_tag", "uds", "api_key"})
 """Flags with the address that it listens at, or that repeat the model."""
 
 
-def _settings(run: Row) -> Row:
-    facts = json.loads(run["target_facts"] or "{}")
+def _settings(run: RunRow) -> dict[str, Any]:
+    facts = json.loads(run.target_facts or "{}")
     settings = facts.get("settings")
     return settings if isinstance(settings, dict) else {}
 
 
-def _resolved(settings: Row) -> Row:
+def _resolved(settings: dict[str, Any]) -> dict[str, Any]:
     found = settings.get("resolved")
     return found if isinstance(found, dict) else {}
 
 
-def _flags(settings: Row) -> str | None:
+def _flags(settings: dict[str, Any]) -> str | None:
     """Return the settings that the engine itself reports as other than its defaults."""
     given = _resolved(settings).get("arguments")
     if not isinstance(given, dict):
@@ -88,7 +86,7 @@ def _flags(settings: Row) -> str | None:
     return ", ".join(f"{name} {value}" for name, value in named) or "none"
 
 
-def _kv_cache(resolved: Row) -> str | None:
+def _kv_cache(resolved: dict[str, Any]) -> str | None:
     tokens, gib = resolved.get("kv_cache_tokens"), resolved.get("kv_cache_gib")
     if not isinstance(tokens, int | float):
         return None
@@ -96,7 +94,7 @@ def _kv_cache(resolved: Row) -> str | None:
     return f"{tokens:,.0f} tokens{size}"
 
 
-def _flat(settings: Row, prefix: str = "") -> list[tuple[str, str]]:
+def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name, value in sorted(settings.items()):
         if value is None or value in ({}, []):
@@ -146,12 +144,12 @@ def _seconds(value: Any) -> str | None:
     return f"{value:.3g} s" if isinstance(value, int | float) else None
 
 
-def _log(run: Row) -> str | None:
+def _log(run: RunRow) -> str | None:
     """Return where the log of an engine that we started lies, from the results folder."""
-    if not kind_traits(run["target_kind"]).keeps_log or not run["folder"]:
+    if not kind_traits(run.target_kind).keeps_log or not run.folder:
         return None
-    targets = json.loads(run["scenario_json"] or "{}").get("targets") or []
-    own = [one for one in targets if isinstance(one, dict) and one.get("name") == run["target"]]
+    targets = json.loads(run.scenario_json or "{}").get("targets") or []
+    own = [one for one in targets if isinstance(one, dict) and one.get("name") == run.target]
     if any(one.get("url") for one in own):
         return None
-    return f"runs/{run['folder']}/logs/engine-{run['target']}.log"
+    return f"runs/{run.folder}/logs/engine-{run.target}.log"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.units import human_rate
-from observatory.presentation.figures import Row
+from observatory.site.queries.rows import StageRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Load:
         return "Requests asked for a second" if self.open_loop else "Users at once"
 
 
-def load_of(stage: Row) -> Load:
+def load_of(stage: StageRow) -> Load:
     """Return the load of a row of stages."""
-    users, rate_per_s = stage["concurrency"], stage["rate_per_s"]
+    users, rate_per_s = stage.concurrency, stage.rate_per_s
     open_loop = users is None and rate_per_s is not None
     level = rate_per_s if open_loop else users
-    return Load(stage=stage["stage"], level=float(level or 0), open_loop=open_loop)
+    return Load(stage=stage.stage, level=float(level or 0), open_loop=open_loop)

@@ -4,15 +4,17 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from observatory.analysis.comparison.compare import ComparedRun, differences
 from observatory.core.arrivals.catalogue import arrival_label
 from observatory.core.run import status_words
-from observatory.presentation.figures import Figure, Row, StageFigures
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import figures, stages
+from observatory.site.queries.run_row import RunRow
 from observatory.site.target_styles import TargetStyle, group_of
 from observatory.store.folder.seals import in_words
 
@@ -20,19 +22,19 @@ UNJUDGED = "not judged"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 
 
-def changed_words(run: Row) -> str:
+def changed_words(run: RunRow) -> str:
     """Return sentences about a run that has changed since it was sealed, or whose target's name had another
     address before; "" where neither is so."""
-    words, other = not_as_sealed(run), run.get("other_address_in")
+    words, other = not_as_sealed(run), run.other_address_in
     sentences = [f"{words[:1].upper()}{words[1:]}."] if words else []
     if other:
         sentences.append(f"The target was at another address in {other}.")
     return " ".join(sentences)
 
 
-def not_as_sealed(run: Row) -> str:
+def not_as_sealed(run: RunRow) -> str:
     """Return what of the run's folder is not as it was sealed, in words; "" where all of it is."""
-    what = run.get("changed_since_sealed")
+    what = run.changed_since_sealed
     return in_words(what) if what else ""
 
 
@@ -40,7 +42,7 @@ def not_as_sealed(run: Row) -> str:
 class MemberRun:
     """One run. stages hold each load level with its figures, in order."""
 
-    run: Row
+    run: RunRow
     style: TargetStyle
     stages: list[tuple[Load, StageFigures]]
 
@@ -52,12 +54,12 @@ class MemberRun:
     @property
     def verdict(self) -> str:
         """valid, degraded, invalid, or UNJUDGED where nothing could judge it."""
-        return str(self.run["verdict"] or UNJUDGED)
+        return self.run.verdict or UNJUDGED
 
     @property
     def sentence(self) -> str:
         """Return the verdict's reasons in one line, without the level, which a badge shows."""
-        sentence = str(self.run["verdict_sentence"] or "nothing could judge this run")
+        sentence = self.run.verdict_sentence or "nothing could judge this run"
         reasons = sentence.removeprefix(f"{self.verdict}: ")
         reasons = reasons[:1].upper() + reasons[1:]
         return f"{self.changed} {reasons}" if self.changed else reasons
@@ -85,17 +87,17 @@ class MemberRun:
     @property
     def complete(self) -> bool:
         """It ran to its planned end."""
-        return bool(self.run["status"] == "complete")
+        return self.run.status == "complete"
 
     @property
     def status(self) -> str:
         """Return how the run ended, in words."""
-        return status_words(self.run["status"], self.run.get("status_reason"))
+        return status_words(self.run.status, self.run.status_reason)
 
     @property
     def page(self) -> str:
         """Return the run's page, relative to the site's root."""
-        return page_of(self.run["run_id"])
+        return page_of(self.run.run_id)
 
     def series(self, metric: str, statistic: str) -> list[tuple[Load, Figure]]:
         """Return one figure over the loads."""
@@ -114,15 +116,15 @@ def safe_name(identifier: str) -> str:
     return hashlib.sha256(identifier.encode()).hexdigest()[:16]
 
 
-def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> MemberRun:
+def member_of(reader: Reader, run: RunRow, styles: dict[str, TargetStyle]) -> MemberRun:
     """Return the member of a row of runs."""
-    found = figures(reader, run["run_id"])
+    found = figures(reader, run.run_id)
     return MemberRun(
         run,
-        styles[run["target"]],
+        styles[run.target],
         [
-            (load_of(stage), found.get(stage["stage"], StageFigures({})))
-            for stage in stages(reader, run["run_id"])
+            (load_of(stage), found.get(stage.stage, StageFigures({})))
+            for stage in stages(reader, run.run_id)
         ],
     )
 
@@ -133,9 +135,9 @@ def order_of(member: MemberRun) -> tuple[str, bool, str]:
     return place, member.style.emulated, member.style.target
 
 
-def asked(run: Row) -> list[tuple[str, str]]:
+def asked(run: RunRow) -> list[tuple[str, str]]:
     """Return what a run's scenario requested, as (term, words)."""
-    fields = json.loads(run["comparison_fields"] or "{}")
+    fields = json.loads(run.comparison_fields or "{}")
     workload, arrivals = fields.get("workload") or {}, fields.get("arrivals") or {}
     stages_asked = fields.get("stages") or []
     timings = {json.dumps(stage.get("timing"), sort_keys=True) for stage in stages_asked}
@@ -149,7 +151,7 @@ def asked(run: Row) -> list[tuple[str, str]]:
     return [(term, words) for term, words in terms if words]
 
 
-def _workload_words(workload: Row) -> str:
+def _workload_words(workload: dict[str, Any]) -> str:
     kind = workload.get("kind")
     if kind == "tasks":
         return ", ".join(str(task).replace("-", " ") for task in workload.get("tasks") or [])
@@ -158,7 +160,7 @@ def _workload_words(workload: Row) -> str:
     return "synthetic text of drawn lengths" if kind == "synthetic" else ""
 
 
-def _timing_words(timings: list[Row | None]) -> str:
+def _timing_words(timings: list[dict[str, Any] | None]) -> str:
     steady = sorted({_spaced(timing.get("steady")) for timing in timings if timing})
     return f"{' or '.join(steady)} a stage" if steady else ""
 
@@ -170,7 +172,7 @@ _BOUNDS = {
 }
 
 
-def _slo_words(slo: Row | None) -> str:
+def _slo_words(slo: dict[str, Any] | None) -> str:
     if not slo:
         return ""
     bounds = [
@@ -186,22 +188,22 @@ def _spaced(duration: object) -> str:
     return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
 
 
-def side_of(run: Row) -> ComparedRun:
+def side_of(run: RunRow) -> ComparedRun:
     """Return the side that a row of runs takes in a comparison."""
     return ComparedRun(
-        run_id=run["run_id"],
-        target=run["target"],
-        emulated=bool(run["emulated"]),
-        comparison_key=run["comparison_key"],
-        comparison_fields=json.loads(run["comparison_fields"] or "{}"),
-        verdict=run["verdict"],
-        model=run["model"],
-        tokenizer=run["tokenizer"],
-        not_streamed=frozenset(run.get("not_streamed") or ()),
+        run_id=run.run_id,
+        target=run.target,
+        emulated=run.emulated,
+        comparison_key=run.comparison_key,
+        comparison_fields=json.loads(run.comparison_fields or "{}"),
+        verdict=run.verdict,
+        model=run.model,
+        tokenizer=run.tokenizer,
+        not_streamed=frozenset(run.not_streamed or ()),
     )
 
 
-def differing(run: Row, other: Row) -> list[str]:
+def differing(run: RunRow, other: RunRow) -> list[str]:
     """Return which fields keep two runs from being compared, e.g. workload.cache; lists as a whole."""
     fields = [difference.field for difference in differences(side_of(run), side_of(other))]
     return list(dict.fromkeys(field.split("[", 1)[0] for field in fields))

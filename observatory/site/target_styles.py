@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.presentation.figures import Row
+from observatory.site.queries.run_row import RunRow
 
 Family = Literal["self", "managed", "closed"]
 SHADES = 4
@@ -48,35 +48,35 @@ class TargetStyle:
         return f"{self.target} (emulated)" if self.emulated else self.target
 
 
-def family_of(run: Row) -> Family:
+def family_of(run: RunRow) -> Family:
     """Return the family of a row of runs."""
-    if run["weights"] == "closed":
+    if run.weights == "closed":
         return "closed"
-    return "self" if run["hosting"] == "self" else "managed"
+    return "self" if run.hosting == "self" else "managed"
 
 
-def group_of(run: Row) -> str:
+def group_of(run: RunRow) -> str:
     """Return hosting, weights and billing in words: what pages group by."""
-    hosting = "Self-hosted" if run["hosting"] == "self" else "Managed"
-    return f"{hosting}, {run['weights']} weights, billed by {run['billing'].rstrip('s')}"
+    hosting = "Self-hosted" if run.hosting == "self" else "Managed"
+    return f"{hosting}, {run.weights} weights, billed by {run.billing.rstrip('s')}"
 
 
-def styles_of(runs: Iterable[Row]) -> dict[str, TargetStyle]:
+def styles_of(runs: Iterable[RunRow]) -> dict[str, TargetStyle]:
     """Return a style for each target name; runs are given the latest first.
 
     Colours go by first appearance, so that a new target changes no older one's. A name that was used
     for different targets has the style of its latest run.
     """
-    latest: dict[str, Row] = {}
+    latest: dict[str, RunRow] = {}
     first: dict[str, tuple[str, str]] = {}
     for run in runs:
-        latest.setdefault(run["target"], run)
-        first[run["target"]] = (str(run["created_at"]), run["target"])
+        latest.setdefault(run.target, run)
+        first[run.target] = (str(run.created_at), run.target)
     taken: dict[Family, int] = defaultdict(int)
     styles = {}
     for target in sorted(latest, key=lambda name: first[name]):
         family = family_of(latest[target])
         shade = taken[family] % SHADES + 1
         taken[family] += 1
-        styles[target] = TargetStyle(target, family, shade, bool(latest[target]["emulated"]))
+        styles[target] = TargetStyle(target, family, shade, latest[target].emulated)
     return styles

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from observatory.site.loads import load_of
+from observatory.site.queries.rows import StageRow
+from observatory.store.queries.typed_rows import columns_of, rows_of
 from observatory.workload.draws import UniformStream
 from tests.live.harness import Workspace
 from tests.live.product import add_line, copy_product
@@ -79,7 +81,8 @@ def test_it_needs_no_other_place(workspace: Workspace) -> None:
     late = workspace.sql("select stage, message from findings where code = 'offered_rate'")
     assert [one["stage"] for one in late] == [1]
 
-    loads = [load_of(row) for row in workspace.sql("select * from stages order by stage")]
+    stages = workspace.sql(f"select {columns_of(StageRow)} from stages order by stage")
+    loads = [load_of(row) for row in rows_of(StageRow, stages)]
     assert [load.axis for load in loads] == ["Requests asked for a second"] * 2
     workspace.run("site", "build")
     (page,) = Path(workspace.root, "site", "dist", "runs").glob("*.html")

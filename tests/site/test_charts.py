@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from observatory.analysis.windows import Window
 from observatory.core.workspace import Workspace
-from observatory.presentation.figures import Figure, Row
+from observatory.presentation.figures import Figure
 from observatory.site.charts.distributions import STEPS, curve_of, distribution_chart
 from observatory.site.charts.drawing import log_ticks
 from observatory.site.charts.levels import LevelSeries, level_chart
@@ -217,9 +217,9 @@ def test_requests_without_an_end_stand_on_the_zero_line() -> None:
 def test_the_drawn_gaps_are_those_that_analysis_counts(whole: Workspace) -> None:
     with open_reader(whole) as reader:
         assert reader is not None
-        run_id = next(run["run_id"] for run in shown_runs(reader) if "frontier" in run["run_id"])
-        stage: Row = queries.stages(reader, run_id)[0]
-        window = Window(0, stage["steady_start_ns"], stage["steady_end_ns"], False, 0.0)
+        run_id = next(run.run_id for run in shown_runs(reader) if "frontier" in run.run_id)
+        stage = queries.stages(reader, run_id)[0]
+        window = Window(0, stage.steady_start_ns or 0, stage.steady_end_ns or 0, False, 0.0)
         attempts = queries.counted_attempts(reader, run_id, 0)
         curve = gap_curve(load_of(stage), window, attempts)
         median = queries.figures(reader, run_id)[0].get("itl_s", "p50")
@@ -233,8 +233,8 @@ def test_latencies_are_over_the_requests_that_analysis_counts(whole: Workspace) 
     with open_reader(whole) as reader:
         assert reader is not None
         for run in shown_runs(reader):
-            for stage, found in queries.figures(reader, run["run_id"]).items():
-                frame = queries.latencies(reader, run["run_id"], "ttft_s")
+            for stage, found in queries.figures(reader, run.run_id).items():
+                frame = queries.latencies(reader, run.run_id, "ttft_s")
                 assert frame.filter(pl.col("stage") == stage).height == found.get("ttft_s", "p50").n
 
 

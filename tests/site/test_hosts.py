@@ -8,10 +8,13 @@ import polars as pl
 import pytest
 
 from observatory.site.queries.hosts import MASK, SOCKET_MASK, HostMask, host_named, host_names
+from observatory.site.queries.run_row import RunRow
+from tests.site.made_rows import run_row
 
 
-def row(endpoint: str | None, kind: str = "url", host: str | None = None) -> dict[str, Any]:
-    return {"endpoint": endpoint, "target_kind": kind, "environment": json.dumps({"host": host})}
+def row(endpoint: str | None, kind: str = "url", host: str | None = None, **values: Any) -> RunRow:
+    environment = json.dumps({"host": host})
+    return run_row(endpoint=endpoint, target_kind=kind, environment=environment, **values)
 
 
 def test_hosts_of_environment_and_url_targets_are_hidden_others_are_not() -> None:
@@ -32,7 +35,7 @@ def test_a_proxy_is_a_host_too() -> None:
     shown = {"settings": {"proxy": "cache.corp.example:3128"}}
     straight = {"settings": {"proxy": "none"}}
     rows = [
-        {**row("https://api.openai.com/v1", "api"), "target_facts": json.dumps(facts)}
+        row("https://api.openai.com/v1", "api", target_facts=json.dumps(facts))
         for facts in (shown, straight, {"settings": {"proxy": "[fd00::1]:3128"}})
     ]
     assert host_names(rows) == {"cache.corp.example", "fd00::1"}
@@ -62,8 +65,8 @@ def test_what_was_asked_names_a_host_also_where_nothing_was_opened() -> None:
             "probes": [{"url": "http://probe-9:9410"}],
         }
     }
-    failed = row(None) | {"status_reason": "http://gpu-17:8000/v1: the connection was refused"}
-    watched = row(None) | {"scenario_json": json.dumps(scenario)}
+    failed = row(None, status_reason="http://gpu-17:8000/v1: the connection was refused")
+    watched = row(None, scenario_json=json.dumps(scenario))
     assert host_names([failed, watched]) == {"gpu-17", "dcgm-9", "prom-9", "probe-9"}
 
 
@@ -120,9 +123,9 @@ def test_two_hosts_of_a_page_stay_two() -> None:
 
 
 def test_a_target_named_after_its_host_is_called_otherwise_and_still_found() -> None:
-    old = row("http://gpu-17.corp:8000/v1") | {"target": "gpu-17.corp-8000"}
-    chosen = row("http://gpu-17.corp:8000/v1") | {"target": "our-vllm"}
-    failed = row(None) | {"target": "gpu-9-80", "status_reason": "http://gpu-9/v1: refused"}
+    old = row("http://gpu-17.corp:8000/v1", target="gpu-17.corp-8000")
+    chosen = row("http://gpu-17.corp:8000/v1", target="our-vllm")
+    failed = row(None, target="gpu-9-80", status_reason="http://gpu-9/v1: refused")
     aliases = host_named([old, chosen, failed])
     assert aliases == {"gpu-17.corp-8000": "host-not-shown-1", "gpu-9-80": "host-not-shown-2"}
     mask = HostMask((), aliases=aliases)

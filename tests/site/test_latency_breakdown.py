@@ -13,6 +13,7 @@ from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.build import build_site
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.loads import Load
+from observatory.site.queries.rows import ThrottlingRow
 from observatory.site.sections.latency_breakdown import count_cells, was_held_up
 from observatory.site.target_styles import TargetStyle
 from tests.site.reading import words
@@ -97,18 +98,19 @@ def test_a_millisecond_of_the_loop_is_no_pacing() -> None:
 
 
 def test_counts_have_their_share_and_what_was_overload() -> None:
-    row = {
-        "requests": 200,
-        "attempts": 310,
-        "throttled_attempts": 110,
-        "overloaded_attempts": 10,
-        "throttled_requests": 50,
-        "throttled_share": 0.25,
-        "served_after_waiting": 45,
-        "given_up": 5,
-        "throttle_lost_s": 123.0,
-        "pace_lost_s": 0.0,
-    }
+    row = ThrottlingRow(
+        stage=0,
+        requests=200,
+        attempts=310,
+        throttled_attempts=110,
+        overloaded_attempts=10,
+        throttled_requests=50,
+        throttled_share=0.25,
+        served_after_waiting=45,
+        given_up=5,
+        throttle_lost_s=123.0,
+        pace_lost_s=0.0,
+    )
     cells = count_cells(row)
     assert [cell.text for cell in cells] == [
         "200", "310", "110", "50", "45", "5", "123 s", "0 s"

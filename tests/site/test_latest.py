@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.site.sections.latest import latest_campaigns
+from observatory.site.sections.latest import Latest, latest_campaigns
 from observatory.store.schema.migrations import migrate
+from tests.site.made_rows import run_row
 
 START = datetime(2026, 11, 20)
 
@@ -45,6 +46,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def chosen(runs: list[dict[str, Any]]) -> list[Latest]:
+    return latest_campaigns([run_row(**row) for row in runs])
+
+
 def viewed(database: Path, runs: list[dict[str, Any]]) -> list[Any]:
     """What target_comparison answers for these runs, each of one stage."""
     with duckdb.connect(str(database)) as connection:
@@ -70,8 +75,8 @@ def test_the_choice_is_that_of_target_comparison(
         judged({**row, "run_id": f"r{place}", "emulated": False}) for place, row in enumerate(drawn)
     ]
     ours = [
-        (row["comparison_key"], row["run_id"], len(latest.left_out))
-        for latest in latest_campaigns(runs)
+        (row.comparison_key, row.run_id, len(latest.left_out))
+        for latest in chosen(runs)
         for row in latest.compared
     ]
     assert sorted(ours) == sorted(viewed(database, runs))
@@ -88,9 +93,9 @@ def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:
         "run_id": "r",
     }
     row = judged(row)
-    [latest] = latest_campaigns([row])
+    [latest] = chosen([row])
     assert latest.compared == []
-    assert latest.left_out == [row]
+    assert [left.run_id for left in latest.left_out] == ["r"]
 
 
 def _made(campaign: str, hours: int, **statuses: str) -> list[dict[str, Any]]:
@@ -118,9 +123,9 @@ def test_a_complete_campaign_is_preferred_to_a_later_one_that_is_not(
 ) -> None:
     earlier = _made("a", 0, x="complete", y="budget_reached")
     later = _made("b", 1, x=other, y=ended)
-    [latest] = latest_campaigns([*earlier, *later])
-    assert {row["run_id"] for row in latest.compared} == {"a-x", "a-y"}
-    assert {row["run_id"] for row in latest.left_out} == {"b-x", "b-y"}
+    [latest] = chosen([*earlier, *later])
+    assert {row.run_id for row in latest.compared} == {"a-x", "a-y"}
+    assert {row.run_id for row in latest.left_out} == {"b-x", "b-y"}
     assert sorted(viewed(database, [*earlier, *later])) == [("k", "a-x", 2), ("k", "a-y", 2)]
 
 
@@ -129,13 +134,13 @@ def test_without_a_complete_campaign_the_one_with_a_complete_run_is_shown(databa
         *_made("a", 0, x="complete", y="crashed"),
         *_made("b", 1, x="interrupted", y="interrupted"),
     ]
-    [latest] = latest_campaigns(runs)
-    assert {row["run_id"] for row in latest.compared} == {"a-x", "a-y"}
+    [latest] = chosen(runs)
+    assert {row.run_id for row in latest.compared} == {"a-x", "a-y"}
     assert {row[1] for row in viewed(database, runs)} == {"a-x", "a-y"}
 
 
 def test_an_interrupted_campaign_is_shown_where_there_is_no_other(database: Path) -> None:
     runs = [*_made("a", 0, x="interrupted"), *_made("b", 1, x="interrupted")]
-    [latest] = latest_campaigns(runs)
-    assert [row["run_id"] for row in latest.compared] == ["b-x"]
+    [latest] = chosen(runs)
+    assert [row.run_id for row in latest.compared] == ["b-x"]
     assert [row[1] for row in viewed(database, runs)] == ["b-x"]

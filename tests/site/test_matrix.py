@@ -90,16 +90,18 @@ def test_the_dots_are_the_runs_behind_the_views_mean(whole: Workspace) -> None:
         assert reader is not None
         blocks = queries.matrix_blocks(reader, CAMPAIGN)
         pooled = queries.matrix_figures(reader, CAMPAIGN)
-        assert {row["target"] for row in pooled} == {"small-llamacpp", "small-vllm"}
+        assert {row.target for row in pooled} == {"small-llamacpp", "small-vllm"}
         compared = 0
         for row in pooled:
             key = ("target", "stage", "metric", "statistic")
-            own = [one["value"] for one in blocks if all(one[k] == row[k] for k in key)]
+            own = [
+                one.value for one in blocks if all(getattr(one, k) == getattr(row, k) for k in key)
+            ]
             known = [value for value in own if value is not None]
-            assert len(own) == row["runs"]
-            if known and row["mean"] is not None:
-                assert sum(known) / len(known) == pytest.approx(row["mean"])
-                assert min(known) == row["least"]
+            assert len(own) == row.runs
+            if known and row.mean is not None:
+                assert sum(known) / len(known) == pytest.approx(row.mean)
+                assert min(known) == row.least
                 compared += 1
         assert compared > 40
 
@@ -120,7 +122,7 @@ def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> 
         "engine and weight format change together: neither's effect is known"
     ]
     assert [one.target for one in page.empty] == ["small-vllm-eager"]
-    assert [(one.cell.place, one.run["block"], one.why) for one in page.left_out] == [
+    assert [(one.cell.place, one.run.block, one.why) for one in page.left_out] == [
         (2, 0, "crashed; the engine ended"),
         (2, 1, "crashed; the engine ended"),
     ]

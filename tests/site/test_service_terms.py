@@ -23,9 +23,9 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
         assert reader is not None
         [run] = shown_runs(reader)
         told = dict(service_terms(reader, run))
-        [answers] = reader.rows("SELECT count(*) AS n FROM attempts WHERE outcome = 'ok'")
-        [refused] = reader.rows("SELECT count(*) AS n FROM attempts WHERE outcome = 'throttled'")
-    named = f"(in all {answers['n']:,} answers that name one)"
+        [answers] = reader.values("SELECT count(*) FROM attempts WHERE outcome = 'ok'")
+        [refused] = reader.values("SELECT count(*) FROM attempts WHERE outcome = 'throttled'")
+    named = f"(in all {answers:,} answers that name one)"
     assert told["Provider"] == "example"
     assert told["API"] == "OpenAI's Chat Completions or Completions"
     assert told["Sent"] == "over our own sockets"
@@ -36,10 +36,8 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
     assert told["Model reported"] == f"limited-large-2026-10-01 {named}"
     assert told["System fingerprint"] == f"fp_4f1c {named}"
     assert told["Limits in its headers"] == "60 requests a minute, 90,000 tokens a minute"
-    assert told["Waits stated by refusals"].startswith(
-        f"{refused['n']} of {refused['n']} stated one"
-    )
-    assert told["Its own processing time"] == f"median 212 ms, stated by {answers['n']} answers"
+    assert told["Waits stated by refusals"].startswith(f"{refused} of {refused} stated one")
+    assert told["Its own processing time"] == f"median 212 ms, stated by {answers} answers"
     page = words(next((build_site(workspace) / "runs").iterdir()))
     assert "What the service reported" in page
 
@@ -60,11 +58,11 @@ def test_a_quote_stands_beside_what_all_requests_came_to(
         assert reader is not None
         [run] = shown_runs(reader)
         requests, output, usd = quote_table(reader, run).rows
-        [came] = reader.rows("SELECT sum(cost_usd) AS usd, count(*) AS n FROM requests")
+        [came] = reader.values("SELECT sum(cost_usd) FROM requests")
     assert [cell.text for cell in requests] == ["Requests", "700", "720", "760", "720", "100 %"]
     assert output[0].text == "Output tokens"
     assert [cell.text for cell in usd[1:4]] == ["$0.310", "$0.520", "$0.910"]
-    assert usd[4].text == f"${came['usd']:.3f}" if came["usd"] < 0.9995 else f"${came['usd']:.2f}"
+    assert usd[4].text == f"${came:.3f}" if came < 0.9995 else f"${came:.2f}"
     assert {cell.basis for cell in usd[1:5]} == {"list_price"}
 
 

@@ -1,12 +1,11 @@
 """Which differences between targets the key findings may state."""
 
-from typing import Any
-
 from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.loads import Load
 from observatory.site.members import MemberRun
 from observatory.site.sections.statements import statements
 from observatory.site.target_styles import TargetStyle
+from tests.site.made_rows import run_row
 
 
 def member(
@@ -31,19 +30,18 @@ def member(
         by_key["usd_per_1k_requests", "value"] = Figure(
             "usd_per_1k_requests", "value", cost[0], cost[0] * 0.9, cost[0] * 1.1, basis=cost[1]
         )
-    run: dict[str, Any] = {
-        "run_id": name,
-        "model": model or name,
-        "model_reported": model or name,
-        "verdict": verdict,
-        "verdict_sentence": "",
-        "status": "complete",
-        "target": name,
-        "emulated": emulated,
-        "comparison_key": "k",
-        "comparison_fields": "{}",
-        "tokenizer": None,
-    }
+    run = run_row(
+        run_id=name,
+        model=model or name,
+        model_reported=model or name,
+        verdict=verdict,
+        verdict_sentence="",
+        status="complete",
+        target=name,
+        emulated=emulated,
+        comparison_key="k",
+        comparison_fields="{}",
+    )
     return MemberRun(
         run, TargetStyle(name, "self", 1, emulated), [(Load(0, 4.0), StageFigures(by_key))]
     )

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from observatory.site.queries.run_row import RunRow
 from observatory.site.target_styles import group_of, styles_of
+from tests.site.made_rows import run_row
 
 
-def row(target: str, created: str = "2026-01-01", **changes: Any) -> dict[str, Any]:
-    base = {"hosting": "self", "weights": "open", "billing": "hours", "emulated": False}
-    return {"target": target, "created_at": created, **base, **changes}
+def row(target: str, created: str = "2026-01-01", **changes: Any) -> RunRow:
+    base = {"hosting": "self", "weights": "open", "billing": "hours"}
+    return run_row(target=target, created_at=created, **base | changes)
 
 
 def test_families_go_by_weights_then_hosting() -> None:

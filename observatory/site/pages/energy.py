@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from observatory.core.units import human_number
-from observatory.presentation.figures import Row
 from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.charts.energy import energy_chart
 from observatory.site.loads import Load
 from observatory.site.members import MemberRun
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries.reader import Reader
-from observatory.site.queries.run_queries import of_run
+from observatory.site.queries.rows import LedgerRow
+from observatory.site.queries.run_queries import energy
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
 from observatory.site.sections.energy_tables import ledger_table
@@ -57,7 +58,7 @@ class EnergySection:
     """One workload's latest campaign."""
 
     anchor: str
-    first: Row
+    first: RunRow
     grids: list[tuple[str, str]]
     drawings: list[Drawing]
     tables: list[Derived]
@@ -72,13 +73,11 @@ def energy_sections(reader: Reader, sections: Sequence[Section]) -> list[EnergyS
 
 
 def _section(reader: Reader, section: Section) -> EnergySection:
-    rows = {m.run["run_id"]: of_run(reader, "energy", m.run["run_id"]) for m in section.members}
-    told = [member for member in section.members if rows[member.run["run_id"]]]
+    rows = {m.run.run_id: energy(reader, m.run.run_id) for m in section.members}
+    told = [member for member in section.members if rows[member.run.run_id]]
     whole = sum(map(len, rows.values()))
     ledgers = [
-        Ledger(
-            member, ledger_table(rows[member.run["run_id"]], _loads(member)), whole <= FOLDED_FROM
-        )
+        Ledger(member, ledger_table(rows[member.run.run_id], _loads(member)), whole <= FOLDED_FROM)
         for member in told
     ]
     tables = [
@@ -88,7 +87,7 @@ def _section(reader: Reader, section: Section) -> EnergySection:
     return EnergySection(
         anchor=section.anchor,
         first=section.first,
-        grids=_grids([(m, rows[m.run["run_id"]]) for m in told if not m.style.emulated]),
+        grids=_grids([(m, rows[m.run.run_id]) for m in told if not m.style.emulated]),
         drawings=_drawings(section),
         tables=[table for table in tables if table.heads],
         ledgers=ledgers,
@@ -109,7 +108,7 @@ def _loads(member: MemberRun) -> dict[int, Load]:
     return {load.stage: load for load, _ in member.stages}
 
 
-def _grids(told: Sequence[tuple[MemberRun, list[Row]]]) -> list[tuple[str, str]]:
+def _grids(told: Sequence[tuple[MemberRun, list[LedgerRow]]]) -> list[tuple[str, str]]:
     """Return what holds of whose electricity; targets of which the same holds are named together."""
     holds: dict[str, list[str]] = {}
     for member, rows in told:
@@ -117,19 +116,19 @@ def _grids(told: Sequence[tuple[MemberRun, list[Row]]]) -> list[tuple[str, str]]
     return [(", ".join(names), words) for words, names in holds.items()]
 
 
-def _grid(rows: Sequence[Row]) -> str:
+def _grid(rows: Sequence[LedgerRow]) -> str:
     """Return zone, intensity and source of a run's grid, and its PUE, in words."""
-    known = [row for row in rows if row["grid_kgco2e_per_kwh"] is not None]
+    known = [row for row in rows if row.grid_kgco2e_per_kwh is not None]
     said = "no grid intensity is known, so no emissions are given"
     if known:
         row = known[0]
-        source = str(row["source"] or "").rpartition("grid: ")[2] or "source not recorded"
-        intensity = human_number(row["grid_kgco2e_per_kwh"])
-        said = f"grid {row['grid_zone']}, {intensity} kg CO2e per kWh ({source})"
-    stated = sorted({row["pue"] for row in rows if row["pue"] is not None})
+        source = str(row.source or "").rpartition("grid: ")[2] or "source not recorded"
+        intensity = human_number(row.grid_kgco2e_per_kwh)
+        said = f"grid {row.grid_zone}, {intensity} kg CO2e per kWh ({source})"
+    stated = sorted({row.pue for row in rows if row.pue is not None})
     if stated:
         pue = f"PUE {', '.join(map(human_number, stated))} as stated, in its own row, applied once"
-    elif any(row["basis"] == "modelled" and row["energy_j"] is not None for row in rows):
+    elif any(row.basis == "modelled" and row.energy_j is not None for row in rows):
         pue = "the model's range holds its data centre's overhead"
     else:
         pue = "no PUE is stated, so no figure holds a data centre's overhead"

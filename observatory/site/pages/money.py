@@ -16,7 +16,7 @@ from observatory.core.reasons import REASONS
 from observatory.core.units import human_number
 from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_usd
-from observatory.presentation.figures import DASH, Row
+from observatory.presentation.figures import DASH
 from observatory.site.charts.drawing import CellTable, Drawing, TableCell
 from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.loads import Load
@@ -24,6 +24,7 @@ from observatory.site.members import MemberRun
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import bill
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.break_even import BreakEvenPlan, plan_of
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
@@ -87,7 +88,7 @@ class MoneySection:
     """One workload's latest campaign."""
 
     anchor: str
-    first: Row
+    first: RunRow
     drawings: list[Drawing]
     tables: list[Derived]
     bills: list[Bill]
@@ -102,7 +103,7 @@ def money_sections(reader: Reader, sections: Sequence[Section]) -> list[MoneySec
 
 
 def _section(reader: Reader, section: Section) -> MoneySection:
-    rows = {member.run["run_id"]: _row(reader, member) for member in section.members}
+    rows = {member.run.run_id: _row(reader, member) for member in section.members}
     pairs = _pairs(section, rows)
     plans = [plan for plan in pairs if isinstance(plan, BreakEvenPlan)]
     return MoneySection(
@@ -113,7 +114,7 @@ def _section(reader: Reader, section: Section) -> MoneySection:
             derived("What it costs to have: reservation-based", KEPT, section.members),
             derived("What its busy time costs: usage-based", USED, _by_hours(section.members)),
         ],
-        bills=[_bill(reader, member, rows[member.run["run_id"]]) for member in section.members],
+        bills=[_bill(reader, member, rows[member.run.run_id]) for member in section.members],
         plans=plans,
         refused=[plan for plan in pairs if isinstance(plan, str)],
     )
@@ -132,14 +133,14 @@ def _against_load(section: Section) -> Drawing:
 
 
 def _by_hours(members: Sequence[MemberRun]) -> list[MemberRun]:
-    return [member for member in members if member.run["billing"] == "hours"]
+    return [member for member in members if member.run.billing == "hours"]
 
 
 def _row(reader: Reader, member: MemberRun) -> MoneyRow:
     [row] = reader.typed(
         MoneyRow,
         f"SELECT {columns_of(MoneyRow)} FROM money_per_run WHERE run_id = $run_id",
-        run_id=member.run["run_id"],
+        run_id=member.run.run_id,
     )
     return row
 
@@ -149,9 +150,9 @@ def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[BreakEvenPlan | 
     found: list[BreakEvenPlan | str] = []
     for served in _by_hours(section.members):
         for bought in section.members:
-            if bought.run["billing"] != "tokens":
+            if bought.run.billing != "tokens":
                 continue
-            own, other = rows[served.run["run_id"]], rows[bought.run["run_id"]]
+            own, other = rows[served.run.run_id], rows[bought.run.run_id]
             one = serving.answer(own, other, demand_of(served.run))
             if one.found is None:
                 found.append(break_even_text.sentence(one))
@@ -161,9 +162,9 @@ def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[BreakEvenPlan | 
     return found
 
 
-def demand_of(run: Row) -> Demand:
+def demand_of(run: RunRow) -> Demand:
     """Return the demand that the run's scenario states; the default shape where it states none."""
-    stated = json.loads(run["scenario_json"] or "{}").get("demand")
+    stated = json.loads(run.scenario_json or "{}").get("demand")
     return Demand.model_validate(stated) if stated else Demand()
 
 
@@ -172,7 +173,7 @@ def _bill(reader: Reader, member: MemberRun, row: MoneyRow) -> Bill:
     found = reader.typed(
         ComponentRow,
         f"SELECT {columns_of(ComponentRow)} FROM cost_components WHERE run_id = $run_id ORDER BY ALL",
-        run_id=member.run["run_id"],
+        run_id=member.run.run_id,
     )
     rows = [one for one in found if one.stage in loads]
     rows.sort(key=lambda one: (one.stage, list(ACCOUNTINGS).index(one.accounting)))
@@ -196,13 +197,13 @@ def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[TableCell]:
     ]
 
 
-def _quote(reader: Reader, run: Row) -> str | None:
+def _quote(reader: Reader, run: RunRow) -> str | None:
     """Return what was expected of the run, and what it amounted to, warm-up and failures included."""
-    usd = (json.loads(run["quote"] or "{}")).get("usd") or {}
+    usd = (json.loads(run.quote or "{}")).get("usd") or {}
     ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
     if len(ends) < 3:
         return None
-    cost = bill(reader, run["run_id"])
+    cost = bill(reader, run.run_id)
     low, expected, high = (write_usd(float(end)) for end in ends)
     came = "not known" if cost.usd is None else write_usd(cost.usd)
     if cost.usd is not None and (n := cost.unpriced):

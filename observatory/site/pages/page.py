@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from observatory.presentation.figures import Row
 from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.campaign import Section, sections
 from observatory.site.target_styles import TargetStyle
 
@@ -20,7 +20,7 @@ class Results:
     """
 
     reader: Reader | None
-    runs: list[Row]
+    runs: list[RunRow]
     styles: dict[str, TargetStyle]
     out: Path
     show_host: bool

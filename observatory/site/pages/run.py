@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from observatory.analysis.windows import Window
 from observatory.core.metric import METRICS
 from observatory.core.run import through
-from observatory.presentation.figures import DASH, Row, write
+from observatory.presentation.figures import DASH, write
 from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.charts.telemetry import telemetry_charts
@@ -21,6 +22,8 @@ from observatory.site.members import MemberRun, asked, member_of
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.hosts import HOST_KEYS
 from observatory.site.queries.reader import Reader
+from observatory.site.queries.rows import StageRow
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.energy_tables import ledger_table
 from observatory.site.sections.gaps import gap_curve
 from observatory.site.sections.latency_breakdown import (
@@ -29,7 +32,6 @@ from observatory.site.sections.latency_breakdown import (
     policy_words,
     side_table,
 )
-from observatory.site.sections.latest import is_sound
 from observatory.site.sections.run_tables import (
     EVERY_STATISTIC,
     error_table,
@@ -101,15 +103,15 @@ class RunPage:
 
 
 def run_page(
-    reader: Reader, run: Row, styles: dict[str, TargetStyle], *, show_host: bool
+    reader: Reader, run: RunRow, styles: dict[str, TargetStyle], *, show_host: bool
 ) -> RunPage:
     """Return the page of a row of runs."""
     member = member_of(reader, run, styles)
-    run_id = run["run_id"]
+    run_id = run.run_id
     stages = queries.stages(reader, run_id)
     loads = {load.stage: load for load, _ in member.stages}
     bands, span = _bands(stages, loads), _span(stages)
-    emulated, sound = member.style.emulated, is_sound(run)
+    emulated, sound = member.style.emulated, run.sound
     every = [metric.name for metric in METRICS if sound or metric.unit != "USD"]
     samples = queries.samples(reader, run_id)
     findings = queries.findings(reader, run_id)
@@ -141,10 +143,10 @@ def run_page(
         service=service_terms(reader, run),
         quote=quote_table(reader, run),
         prices=price_table(queries.prices(reader, run_id)),
-        energy=ledger_table(queries.of_run(reader, "energy", run_id), loads),
-        environment=_flat(json.loads(run["environment"] or "{}"), show_host),
-        software=sorted(json.loads(run["software"] or "{}").items()),
-        scenario=scenario_text(run["scenario_json"]),
+        energy=ledger_table(queries.energy(reader, run_id), loads),
+        environment=_flat(json.loads(run.environment or "{}"), show_host),
+        software=sorted(json.loads(run.software or "{}").items()),
+        scenario=scenario_text(run.scenario_json),
     )
 
 
@@ -153,20 +155,20 @@ def _of_a_sensor(code: str) -> bool:
     return code.startswith(("telemetry_", "sensor_"))
 
 
-def _facts(run: Row) -> list[tuple[str, str]]:
+def _facts(run: RunRow) -> list[tuple[str, str]]:
     found = [
-        ("Kind", run["target_kind"]),
-        ("Endpoint", run["endpoint"]),
-        ("Measured", through(run.get("transport"))),
-        ("Scenario", run["scenario"]),
-        ("Seed", run["seed"]),
-        ("Campaign", run["campaign_id"]),
-        ("Comparison key", run["comparison_key"]),
-        ("Plan", (run["plan_sha256"] or "")[:16]),
-        ("Label", run["label"]),
-        ("Started (UTC)", moment(run["created_at"])),
-        ("Ended (UTC)", moment(run["ended_at"])),
-        ("Status", run["status_reason"]),
+        ("Kind", run.target_kind),
+        ("Endpoint", run.endpoint),
+        ("Measured", through(run.transport)),
+        ("Scenario", run.scenario),
+        ("Seed", run.seed),
+        ("Campaign", run.campaign_id),
+        ("Comparison key", run.comparison_key),
+        ("Plan", (run.plan_sha256 or "")[:16]),
+        ("Label", run.label),
+        ("Started (UTC)", moment(run.created_at)),
+        ("Ended (UTC)", moment(run.ended_at)),
+        ("Status", run.status_reason),
     ]
     return [(name, str(value)) for name, value in found if value not in (None, "", DASH)]
 
@@ -192,7 +194,7 @@ def _without(value: object) -> object:
     return [_without(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _flat(value: Row, show_host: bool, prefix: str = "") -> list[tuple[str, str]]:
+def _flat(value: dict[str, Any], show_host: bool, prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, inner in sorted(value.items()):
         if key.lower() in HOST_KEYS and not show_host and isinstance(inner, str):
@@ -209,27 +211,29 @@ def _flat(value: Row, show_host: bool, prefix: str = "") -> list[tuple[str, str]
     return found
 
 
-def _bands(stages: Sequence[Row], loads: dict[int, Load]) -> list[Band]:
+def _bands(stages: Sequence[StageRow], loads: dict[int, Load]) -> list[Band]:
     bands = []
     for stage in stages:
-        start, end = seconds(stage["steady_start_ns"]), seconds(stage["steady_end_ns"])
+        start, end = seconds(stage.steady_start_ns), seconds(stage.steady_end_ns)
         if start is not None and end is not None:
-            bands.append(Band(loads[stage["stage"]], start, end))
+            bands.append(Band(loads[stage.stage], start, end))
     return bands
 
 
-def _span(stages: Sequence[Row]) -> Span:
-    names = ("started_ns", "steady_start_ns", "steady_end_ns", "ended_ns")
+def _span(stages: Sequence[StageRow]) -> Span:
     instants = [
-        instant / 1e9 for stage in stages for name in names if (instant := stage[name]) is not None
+        instant / 1e9
+        for one in stages
+        for instant in (one.started_ns, one.steady_start_ns, one.steady_end_ns, one.ended_ns)
+        if instant is not None
     ]
     return Span(min(instants), max(instants)) if instants else Span(0.0, 1.0)
 
 
 def _distributions(
-    reader: Reader, member: MemberRun, stages: Sequence[Row], loads: dict[int, Load]
+    reader: Reader, member: MemberRun, stages: Sequence[StageRow], loads: dict[int, Load]
 ) -> list[Drawing]:
-    run_id, emulated = member.run["run_id"], member.style.emulated
+    run_id, emulated = member.run.run_id, member.style.emulated
     drawings = []
     for metric, title, about in _LATENCIES:
         frame = queries.latencies(reader, run_id, metric)
@@ -243,9 +247,9 @@ def _distributions(
         )
     curves = []
     for stage in stages:
-        start, end = stage["steady_start_ns"], stage["steady_end_ns"]
+        start, end = stage.steady_start_ns, stage.steady_end_ns
         if start is not None and end is not None:
-            index = stage["stage"]
+            index = stage.stage
             window = Window(index, start, end, cut=False, drain_s=0.0)
             attempts = queries.counted_attempts(reader, run_id, index)
             curves.append(gap_curve(loads[index], window, attempts))

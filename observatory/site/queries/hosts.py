@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from observatory.core.targets.catalogue import kind_traits
-from observatory.presentation.figures import Row
 from observatory.providers.catalogue import PROVIDERS
+from observatory.site.queries.run_row import RunRow
 
 MASK = "(host not shown)"
 SOCKET_MASK = "(socket not shown)"
@@ -75,32 +75,32 @@ _LABELS = re.compile(
 _HOST_PORT = re.compile(r"^\[?(?P<host>.*?)\]?(?::\d{1,5})?$")
 
 
-def host_names(runs: Iterable[Row]) -> frozenset[str]:
+def host_names(runs: Iterable[RunRow]) -> frozenset[str]:
     """Return the names to hide; runs are rows of the table runs."""
     names: set[str] = set()
     for run in runs:
-        names.update(_named_in(json.loads(run["environment"] or "{}")))
-        names.update(_proxy_of(json.loads(run.get("target_facts") or "{}")))
-        names.update(_watched_by(json.loads(run.get("scenario_json") or "{}")))
-        if not kind_traits(run["target_kind"]).emulated:
-            names.update(_host(run["endpoint"] or ""))
-        for url in _URL.findall(run.get("status_reason") or ""):
+        names.update(_named_in(json.loads(run.environment or "{}")))
+        names.update(_proxy_of(json.loads(run.target_facts or "{}")))
+        names.update(_watched_by(json.loads(run.scenario_json or "{}")))
+        if not kind_traits(run.target_kind).emulated:
+            names.update(_host(run.endpoint or ""))
+        for url in _URL.findall(run.status_reason or ""):
             names.update(_host(url))
     return frozenset(name for name in names if name and not _is_shown(name))
 
 
-def host_named(runs: Iterable[Row]) -> dict[str, str]:
+def host_named(runs: Iterable[RunRow]) -> dict[str, str]:
     """Return targets that were named after their host, by versions that did so, and what they are called here."""
     found = set()
     for run in runs:
-        urls = [run["endpoint"] or "", *_URL.findall(run.get("status_reason") or "")]
+        urls = [run.endpoint or "", *_URL.findall(run.status_reason or "")]
         for url in urls:
             parts = urlsplit(url)
             if not parts.hostname or _is_shown(parts.hostname):
                 continue
             port = parts.port or (443 if parts.scheme == "https" else 80)
             slugs = {_slug(parts.netloc), _slug(f"{parts.hostname}-{port}"), _slug(parts.hostname)}
-            found |= slugs & {run["target"]}
+            found |= slugs & {run.target}
     return {name: f"host-not-shown-{place}" for place, name in enumerate(sorted(found), 1)}
 
 
@@ -126,14 +126,14 @@ def _named_in(value: Any) -> Iterable[str]:
         yield from _named_in(inner)
 
 
-def _proxy_of(facts: Row) -> Iterable[str]:
+def _proxy_of(facts: dict[str, Any]) -> Iterable[str]:
     """Return the host of the proxy that a target was reached through: "host:port" in its settings."""
     proxy = (facts.get("settings") or {}).get("proxy")
     if isinstance(proxy, str) and proxy != "none":
         yield proxy.rpartition(":")[0].strip("[]")
 
 
-def _watched_by(scenario: Row) -> Iterable[str]:
+def _watched_by(scenario: dict[str, Any]) -> Iterable[str]:
     """Return the hosts of telemetry's pages and probes, and of engines' pages of their own."""
     telemetry = scenario.get("telemetry") or {}
     pages = [*(telemetry.get("prometheus") or []), *(telemetry.get("probes") or [])]
@@ -178,7 +178,7 @@ class HostMask:
         self._numbers: dict[str, int] = {}
         self._active = active
 
-    def row(self, row: Row) -> Row:
+    def row(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return a row with every name in its free-text columns replaced."""
         if not self._active:
             return row

@@ -10,10 +10,10 @@ import polars as pl
 
 from observatory.core.system.private_folders import private_folder
 from observatory.core.workspace import Workspace
-from observatory.presentation.figures import Row
 from observatory.site.queries.hosts import HostMask, host_named, host_names
+from observatory.site.queries.run_row import RunRow
 from observatory.store.library_paths import library_path
-from observatory.store.queries.typed_rows import Typed, rows_of
+from observatory.store.queries.typed_rows import Typed, columns_of, rows_of
 from observatory.store.schema.migrations import quote
 
 VIEWS = (
@@ -47,16 +47,22 @@ class Reader:
     mask: HostMask
     only_published: bool
 
-    def rows(self, sql: str, **parameters: Any) -> list[Row]:
-        """Return a query's answer as dicts; $name in it is bound from the keyword arguments."""
+    def typed(self, row_type: type[Typed], sql: str, **parameters: Any) -> list[Typed]:
+        """Return a query's rows as a row type; TypeError where its columns are not the type's fields.
+
+        $name in the query is bound from the keyword arguments.
+        """
+        return rows_of(row_type, self._rows(sql, parameters))
+
+    def values(self, sql: str) -> list[Any]:
+        """Return the values of a query's single column."""
+        return [value for row in self._rows(sql, {}) for value in row.values()]
+
+    def _rows(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         with self._cursor(sql) as cursor:
             cursor.execute(sql, self._bound(parameters))
             names = [column[0] for column in cursor.description]
             return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
-
-    def typed(self, row_type: type[Typed], sql: str, **parameters: Any) -> list[Typed]:
-        """Return a query's rows as a row type; TypeError where its columns are not the type's fields."""
-        return rows_of(row_type, self.rows(sql, **parameters))
 
     def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
         """Return the same as a frame.
@@ -81,7 +87,7 @@ class Reader:
             cursor.execute(f"CREATE TEMP VIEW runs AS SELECT * FROM {main} WHERE publish")
         return cursor
 
-    def _bound(self, parameters: Row) -> Row | None:
+    def _bound(self, parameters: dict[str, Any]) -> dict[str, Any] | None:
         return {name: self.mask.asked(value) for name, value in parameters.items()} or None
 
     @property
@@ -124,10 +130,12 @@ def open_reader(
             connection.close()
 
 
-def shown_runs(reader: Reader) -> list[Row]:
-    """Return rows of runs, the latest first; not_streamed: their stages whose answers came at once."""
-    return reader.rows(
-        "SELECT *, (SELECT list(g.stage) FROM stages g WHERE g.run_id = runs.run_id"
-        " AND g.streamed IS FALSE) AS not_streamed "
-        f"FROM runs WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC"
+def shown_runs(reader: Reader) -> list[RunRow]:
+    """Return the runs that this site shows, the latest first."""
+    return reader.typed(
+        RunRow,
+        f"SELECT {columns_of(RunRow)} FROM (SELECT * REPLACE (coalesce(sound, false) AS sound, "
+        "coalesce(whole, false) AS whole), (SELECT list(g.stage) FROM stages g "
+        "WHERE g.run_id = runs.run_id AND g.streamed IS FALSE) AS not_streamed FROM runs) "
+        f"WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC",
     )

@@ -1,12 +1,11 @@
 """The queries of pages: rows in a fixed order, hosts masked. Reads only."""
 
 from collections import defaultdict
-from typing import Any
 
 import polars as pl
 
 from observatory.core.metric import has_trait
-from observatory.presentation.figures import Row, StageFigures, figure_of
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.queries.reader import (
     OF_CAMPAIGNS,
     UNSHOWN,
@@ -14,56 +13,69 @@ from observatory.site.queries.reader import (
     Reader,
 )
 from observatory.site.queries.rows import (
+    DescribedColumn,
     FailedAttempts,
+    FigureOfBlock,
+    FigureOfStage,
     FindingRow,
+    LedgerRow,
+    MatrixFigure,
     NamedByService,
     NeverSent,
     OutcomeCount,
     PriceOfRun,
     RunBill,
+    StageRow,
     StatedTimes,
+    ThrottlingRow,
 )
 from observatory.store.queries.typed_rows import Typed, columns_of
 
 
-def stages(reader: Reader, run_id: str) -> list[Row]:
-    """Return rows of stages of a run, priming left out."""
-    return reader.rows(
-        "SELECT * FROM stages WHERE run_id = $run_id AND kind <> 'prime' ORDER BY stage",
+def stages(reader: Reader, run_id: str) -> list[StageRow]:
+    """Return the stages of a run, priming left out."""
+    return reader.typed(
+        StageRow,
+        f"SELECT {columns_of(StageRow)} FROM stages WHERE run_id = $run_id AND kind <> 'prime' ORDER BY stage",
         run_id=run_id,
     )
 
 
 def figures(reader: Reader, run_id: str) -> dict[int, StageFigures]:
     """Return the figures of every stage of a run."""
-    by_stage: dict[int, dict[tuple[str, str], Any]] = defaultdict(dict)
-    for row in reader.rows(
-        "SELECT * FROM stage_metrics WHERE run_id = $run_id ORDER BY ALL", run_id=run_id
-    ):
-        by_stage[row["stage"]][row["metric"], row["statistic"]] = figure_of(row)
+    by_stage: dict[int, dict[tuple[str, str], Figure]] = defaultdict(dict)
+    for row in _all_of(reader, FigureOfStage, "stage_metrics", run_id):
+        by_stage[row.stage][row.metric, row.statistic] = row
     return {stage: StageFigures(found) for stage, found in by_stage.items()}
 
 
-def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:
-    """Return all rows of a table or view with run_id that belong to a run."""
-    return reader.rows(f"SELECT * FROM {table} WHERE run_id = $run_id ORDER BY ALL", run_id=run_id)
+def energy(reader: Reader, run_id: str) -> list[LedgerRow]:
+    """Return the energy ledger of a run."""
+    return _all_of(reader, LedgerRow, "energy", run_id)
 
 
-def matrix_figures(reader: Reader, campaign_id: str) -> list[Row]:
-    """Return the rows of view matrix_figures of one campaign: each cell's figures over its blocks."""
-    return reader.rows(
-        "SELECT * FROM matrix_figures WHERE campaign_id = $campaign_id ORDER BY ALL",
+def throttling(reader: Reader, run_id: str) -> list[ThrottlingRow]:
+    """Return what was refused and held back at each stage of a run."""
+    return _all_of(reader, ThrottlingRow, "throttling", run_id)
+
+
+def matrix_figures(reader: Reader, campaign_id: str) -> list[MatrixFigure]:
+    """Return each figure of each cell of one campaign over its blocks."""
+    return reader.typed(
+        MatrixFigure,
+        f"SELECT {columns_of(MatrixFigure)} FROM matrix_figures WHERE campaign_id = $campaign_id"
+        " ORDER BY ALL",
         campaign_id=campaign_id,
     )
 
 
-def matrix_blocks(reader: Reader, campaign_id: str) -> list[Row]:
-    """Return every figure of every run that matrix_figures is made of: run_id, target, block, stage,
-    metric, statistic, value, reason.
+def matrix_blocks(reader: Reader, campaign_id: str) -> list[FigureOfBlock]:
+    """Return every figure of every run that matrix_figures is made of.
 
     The same runs: complete or at their budget, judged and not invalid, the latest of a cell and block.
     """
-    return reader.rows(
+    return reader.typed(
+        FigureOfBlock,
         """
         WITH sound AS (
           SELECT run_id, target, block FROM runs
@@ -268,14 +280,14 @@ def never_sent(reader: Reader, run_id: str) -> list[NeverSent]:
 
 def view_names(reader: Reader, name: str) -> list[str]:
     """Return the columns of a view that a download has: all but those in UNSHOWN."""
-    rows = reader.rows(f"SELECT column_name FROM (DESCRIBE {name})")
-    return [row["column_name"] for row in rows if row["column_name"] not in UNSHOWN]
+    names = reader.values(f"SELECT column_name FROM (DESCRIBE {name})")
+    return [column for column in names if column not in UNSHOWN]
 
 
 def view_rows(reader: Reader, name: str) -> int:
     """Return how many rows of a view the site shows."""
-    shown = _shown(reader, name)
-    return int(reader.rows(f"SELECT count(*) AS n FROM {name} WHERE {shown}")[0]["n"])
+    [rows] = reader.values(f"SELECT count(*) FROM {name} WHERE {_shown(reader, name)}")
+    return int(rows)
 
 
 def view(reader: Reader, name: str) -> pl.DataFrame:
@@ -291,11 +303,12 @@ def _shown(reader: Reader, name: str) -> str:
     return "campaign_id IN (SELECT campaign_id FROM runs GROUP BY 1 HAVING bool_and(publish))"
 
 
-def view_columns(reader: Reader) -> list[Row]:
-    """Return the columns of the views, as the database comments them: table_name, column_name, ..."""
-    return reader.rows(
+def view_columns(reader: Reader) -> list[DescribedColumn]:
+    """Return the columns of the views, view by view."""
+    return reader.typed(
+        DescribedColumn,
         f"""
-        SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+        SELECT {columns_of(DescribedColumn)} FROM duckdb_columns()
         WHERE table_name IN {VIEWS} ORDER BY table_name, column_index
-        """
+        """,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from observatory.core.metric import has_trait
-from observatory.presentation.figures import Figure, Row
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Drawing, TableCell, figure_cell
 from observatory.site.charts.energy import energy_chart
 from observatory.site.charts.levels import LevelSeries, level_chart
@@ -16,6 +16,7 @@ from observatory.site.charts.tradeoff import TradeoffSeries, tradeoff_chart
 from observatory.site.loads import Load
 from observatory.site.members import MemberRun, asked, differing, matrix_path, member_of, order_of
 from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.hardware import (
     SERVER,
     busy_drawings,
@@ -124,7 +125,7 @@ class Section:
     """One comparison key's latest campaign."""
 
     anchor: str
-    first: Row
+    first: RunRow
     asked: list[tuple[str, str]]
     members: list[MemberRun]
     left_out: list[MemberRun]
@@ -137,7 +138,9 @@ class Section:
     """The page of the matrix that the campaign is, from the site's root; None for another campaign."""
 
 
-def sections(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[Section]:
+def sections(
+    reader: Reader, runs: Sequence[RunRow], styles: dict[str, TargetStyle]
+) -> list[Section]:
     """Return all sections, the latest campaign first; probes for limits are no workloads and have none."""
     found: list[Section] = []
     workloads = [run for run in runs if not is_probe(run)]
@@ -154,14 +157,14 @@ def _section(
     anchor: str,
     members: list[MemberRun],
     left_out: list[MemberRun],
-    newest: Row | None,
+    newest: RunRow | None,
 ) -> Section:
     shown = sorted(members, key=order_of)
     first = min(
         (member.run for member in members or left_out),
-        key=lambda run: (str(run["created_at"]), run["run_id"]),
+        key=lambda run: (str(run.created_at), run.run_id),
     )
-    matrix = None if first["cell"] is None else matrix_path(first["campaign_id"])
+    matrix = None if first.cell is None else matrix_path(first.campaign_id)
     return Section(
         anchor=anchor,
         first=first,
@@ -343,7 +346,7 @@ def _cell(member: MemberRun, figure: Figure) -> TableCell:
     cell = figure_cell(figure)
     if not has_trait(figure.metric, "per_token") or not figure.drawable:
         return cell
-    tokenizer = member.run["tokenizer"] or "unknown"
+    tokenizer = member.run.tokenizer or "unknown"
     return replace(cell, under="; ".join(filter(None, (cell.under, f"tokenizer: {tokenizer}"))))
 
 

@@ -62,7 +62,7 @@ def _cell(member: MemberRun, figure: Figure) -> TableCell:
     if figure.drawable:
         parts.append(figure.scopes)
         if has_trait(figure.metric, "per_token"):
-            parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
+            parts.append(f"tokenizer: {member.run.tokenizer or 'unknown'}")
     under = "; ".join(part for part in parts if part)
     basis = figure.basis if figure.drawable else None
     return TableCell(cell.text, under=under or None, number=True, basis=basis)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from observatory.core.reasons import REASONS
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
-from observatory.presentation.figures import DASH, Row, write
+from observatory.presentation.figures import DASH, write
 from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.loads import Load
+from observatory.site.queries.rows import LedgerRow
 
 SUBJECTS = {"target": "target", "client": "client", "shared_host": "shared host"}
 SCOPES = {
@@ -44,12 +45,10 @@ HEADS = [
 ]
 
 
-def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> CellTable:
+def ledger_table(rows: Sequence[LedgerRow], loads: dict[int, Load]) -> CellTable:
     """Return a row each; windows in order of load, the target first, the idle baselines in their column."""
-    idle = {
-        (row["subject"], row["scope"], row["method"]): row for row in rows if row["stage"] is None
-    }
-    loaded = sorted((row for row in rows if row["stage"] is not None), key=_order)
+    idle = {(row.subject, row.scope, row.method): row for row in rows if row.stage is None}
+    loaded = sorted((row for row in rows if row.stage is not None), key=_order)
     beside = {key: row for key, row in idle.items() if key not in set(map(_key, loaded))}
     return CellTable(
         HEADS,
@@ -58,45 +57,45 @@ def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> CellTable:
     )
 
 
-def _key(row: Row) -> tuple[str, str, str]:
-    return row["subject"], row["scope"], row["method"]
+def _key(row: LedgerRow) -> tuple[str, str, str | None]:
+    return row.subject, row.scope, row.method
 
 
-def _order(row: Row) -> tuple[int, int, int, bool, str]:
+def _order(row: LedgerRow) -> tuple[int, int, int, bool, str]:
     subjects, scopes = list(SUBJECTS), list(SCOPES)
     return (
-        row["stage"],
-        subjects.index(row["subject"]),
-        scopes.index(row["scope"]),
-        row.get("counts") is False,
-        row["method"] or "",
+        row.stage or 0,
+        subjects.index(row.subject),
+        scopes.index(row.scope),
+        row.counts is False,
+        row.method or "",
     )
 
 
-def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[TableCell]:
-    stage = row["stage"]
+def _cells(row: LedgerRow, idle: LedgerRow | None, loads: dict[int, Load]) -> list[TableCell]:
+    stage = row.stage
     if stage is None:
         load = TableCell("idle", under="engine loaded, no requests")
     else:
         load = TableCell(loads[stage].text if stage in loads else human_stage(stage))
-    checks = row.get("counts") is False
+    checks = row.counts is False
     return [
         load,
-        TableCell(SUBJECTS[row["subject"]]),
-        TableCell(SCOPES[row["scope"]]),
+        TableCell(SUBJECTS[row.subject]),
+        TableCell(SCOPES[row.scope]),
         _joules(row),
         _baseline(idle),
         TableCell(_basis(row)),
-        TableCell(method_words(row["method"]), under=_quality(row, checks)),
+        TableCell(method_words(row.method), under=_quality(row, checks)),
         _emissions(row),
         TableCell(_why(row)),
     ]
 
 
-def _basis(row: Row) -> str:
+def _basis(row: LedgerRow) -> str:
     """Return the basis; a dash where there is no figure that it could be the basis of."""
-    known = row["energy_j"] is not None or row["low_j"] is not None
-    return str(row["basis"]) if known and row["basis"] else DASH
+    known = row.energy_j is not None or row.low_j is not None
+    return str(row.basis) if known and row.basis else DASH
 
 
 def method_words(method: str | None) -> str:
@@ -104,9 +103,9 @@ def method_words(method: str | None) -> str:
     return METHODS.get(method or "none", method or DASH)
 
 
-def _quality(row: Row, checks: bool) -> str | None:
+def _quality(row: LedgerRow, checks: bool) -> str | None:
     parts = ["a check on the row above: in no sum"] if checks else []
-    coverage, gap = row.get("coverage_fraction"), row.get("longest_gap_s")
+    coverage, gap = row.coverage_fraction, row.longest_gap_s
     if coverage is not None:
         parts.append(f"readings cover {write(coverage, '1', 'coverage_fraction')}")
     if gap is not None:
@@ -114,40 +113,40 @@ def _quality(row: Row, checks: bool) -> str | None:
     return "; ".join(parts) or None
 
 
-def _seconds(row: Row) -> float | None:
-    start, end = row["window_start_ns"], row["window_end_ns"]
+def _seconds(row: LedgerRow) -> float | None:
+    start, end = row.window_start_ns, row.window_end_ns
     return (end - start) / 1e9 if start is not None and end is not None and end > start else None
 
 
-def _joules(row: Row) -> TableCell:
+def _joules(row: LedgerRow) -> TableCell:
     """Return joules with the mean power under them; the ends of a modelled range."""
-    joules, seconds = row["energy_j"], _seconds(row)
-    low, high = row["low_j"], row["high_j"]
+    joules, seconds = row.energy_j, _seconds(row)
+    low, high = row.low_j, row.high_j
     ends = None if low is None or high is None else f"{write(low, 'J')} – {write(high, 'J')}"
     if joules is None:
         return TableCell(ends or DASH, under="range of the model" if ends else None, number=True)
     parts = [f"range {ends}"] if ends else []
-    if seconds and row["basis"] != "modelled":
+    if seconds and row.basis != "modelled":
         parts.append(f"{human_number(joules / seconds)} W on average over {seconds:.1f} s")
     return TableCell(write(joules, "J"), under="; ".join(parts) or None, number=True)
 
 
-def _baseline(idle: Row | None) -> TableCell:
+def _baseline(idle: LedgerRow | None) -> TableCell:
     seconds = _seconds(idle) if idle else None
-    if idle is None or idle["energy_j"] is None or not seconds:
-        reason = idle["reason"] if idle else None
+    if idle is None or idle.energy_j is None or not seconds:
+        reason = idle.reason if idle else None
         return TableCell(DASH, under=reason, number=True)
-    under = f"{write(idle['energy_j'], 'J')} in {seconds:.1f} s, not subtracted"
-    return TableCell(f"{human_number(idle['energy_j'] / seconds)} W", under=under, number=True)
+    under = f"{write(idle.energy_j, 'J')} in {seconds:.1f} s, not subtracted"
+    return TableCell(f"{human_number(idle.energy_j / seconds)} W", under=under, number=True)
 
 
-def _emissions(row: Row) -> TableCell:
-    if row["kgco2e"] is None:
+def _emissions(row: LedgerRow) -> TableCell:
+    if row.kgco2e is None:
         return TableCell(DASH, number=True)
-    grams = f"{human_number(row['kgco2e'] * 1000)} g CO2e"
-    return TableCell(grams, under=f"grid {row['grid_zone']}", number=True)
+    grams = f"{human_number(row.kgco2e * 1000)} g CO2e"
+    return TableCell(grams, under=f"grid {row.grid_zone}", number=True)
 
 
-def _why(row: Row) -> str:
-    reason = row["reason"]
-    return (REASONS.get(reason, reason) if reason else row["source"]) or DASH
+def _why(row: LedgerRow) -> str:
+    reason = row.reason
+    return (REASONS.get(reason, reason) if reason else row.source) or DASH

@@ -87,7 +87,7 @@ def has_server_figures(members: Sequence[MemberRun]) -> bool:
 
 def on_this_host(member: MemberRun) -> bool:
     """Return whether the target ran on the machine that measured it, so that the host's readings are of it too."""
-    return bool(json.loads(member.run["target_facts"] or "{}").get("on_this_host"))
+    return bool(json.loads(member.run.target_facts or "{}").get("on_this_host"))
 
 
 def _has(member: MemberRun, metric: str) -> bool:

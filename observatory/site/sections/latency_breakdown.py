@@ -6,12 +6,14 @@ that were refused or held back are spoken of.
 
 from collections.abc import Sequence
 
-from observatory.presentation.figures import DASH, Row, StageFigures, write
+from observatory.presentation.figures import DASH, StageFigures, write
 from observatory.site.charts.drawing import CellTable, Drawing, TableCell, figure_cell
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.members import MemberRun
 from observatory.site.queries.reader import Reader
-from observatory.site.queries.run_queries import of_run
+from observatory.site.queries.rows import ThrottlingRow
+from observatory.site.queries.run_queries import throttling
+from observatory.site.queries.run_row import RunRow
 
 PACED_S = 1e-3
 """A shorter mean wait than this is the loop's own, not a limit's."""
@@ -78,37 +80,37 @@ def breakdown_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawin
     ]
 
 
-def policy_words(run: Row) -> str | None:
+def policy_words(run: RunRow) -> str | None:
     """Return what is done about a refusal, in a sentence; None in runs that do not record it."""
-    policy = run.get("throttling")
+    policy = run.throttling
     return f"Policy {policy}: {POLICIES[policy]}." if policy in POLICIES else None
 
 
-def count_rows(reader: Reader, member: MemberRun) -> dict[int, Row]:
+def count_rows(reader: Reader, member: MemberRun) -> dict[int, ThrottlingRow]:
     """Return the rows of view throttling of a run, by stage."""
-    return {row["stage"]: row for row in of_run(reader, "throttling", member.run["run_id"])}
+    return {row.stage: row for row in throttling(reader, member.run.run_id)}
 
 
-def count_cells(row: Row | None) -> list[TableCell]:
+def count_cells(row: ThrottlingRow | None) -> list[TableCell]:
     """Return the cells of COUNTS; dashes where the stage has no row."""
     if row is None:
         return [TableCell(DASH, number=True)] * len(COUNTS)
-    share = row["throttled_share"]
-    overloaded = row["overloaded_attempts"]
+    share = row.throttled_share
+    overloaded = row.overloaded_attempts
     return [
-        _count(row["requests"]),
-        _count(row["attempts"]),
+        _count(row.requests),
+        _count(row.attempts),
         _count(
-            row["throttled_attempts"], f"{overloaded:,} of them overloaded" if overloaded else None
+            row.throttled_attempts, f"{overloaded:,} of them overloaded" if overloaded else None
         ),
         _count(
-            row["throttled_requests"],
+            row.throttled_requests,
             None if share is None else write(share, "1", "share_fraction"),
         ),
-        _count(row["served_after_waiting"]),
-        _count(row["given_up"]),
-        TableCell(write(row["throttle_lost_s"], "s"), number=True),
-        TableCell(write(row["pace_lost_s"], "s"), number=True),
+        _count(row.served_after_waiting),
+        _count(row.given_up),
+        TableCell(write(row.throttle_lost_s, "s"), number=True),
+        TableCell(write(row.pace_lost_s, "s"), number=True),
     ]
 
 

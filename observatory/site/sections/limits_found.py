@@ -19,12 +19,14 @@ from observatory.analysis.rate_limits.limit_words import UNFOUND, kind, waits
 from observatory.core.clock import Anchor
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
-from observatory.presentation.figures import DASH, Row, write
+from observatory.presentation.figures import DASH, write
 from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.members import not_as_sealed, page_of
 from observatory.site.queries.limit_queries import limit_attempts, limit_costs
 from observatory.site.queries.reader import Reader
+from observatory.site.queries.rows import StageRow
 from observatory.site.queries.run_queries import stages
+from observatory.site.queries.run_row import RunRow
 from observatory.store.frames import RunFrames
 
 HEADS = [
@@ -42,17 +44,17 @@ HEADS = [
 _TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 
 
-def is_probe(run: Row) -> bool:
+def is_probe(run: RunRow) -> bool:
     """Return whether the run was made by `observatory limits`."""
-    return run["scenario"] in SCENARIO_NAMES.values()
+    return run.scenario in SCENARIO_NAMES.values()
 
 
-def limit_table(reader: Reader, runs: Sequence[Row]) -> CellTable:
+def limit_table(reader: Reader, runs: Sequence[RunRow]) -> CellTable:
     """Return a row a target and limit, of the latest probe; without rows where no probe was run. runs: the latest first."""
-    probes: dict[tuple[str, str], list[Row]] = {}
+    probes: dict[tuple[str, str], list[RunRow]] = {}
     for run in filter(is_probe, runs):
-        own = probes.setdefault((run["target"], run["scenario"]), [])
-        if not own or (run["label"] is not None and own[0]["label"] == run["label"]):
+        own = probes.setdefault((run.target, run.scenario), [])
+        if not own or (run.label is not None and own[0].label == run.label):
             own.append(run)
     rows = []
     for (target, _), own in sorted(probes.items()):
@@ -106,9 +108,9 @@ def _number(value: float | None, under: str | None = None) -> TableCell:
     return TableCell(DASH if value is None else f"{value:,.0f}", under=under, number=True)
 
 
-def _seen(reader: Reader, run: Row) -> LimitsSeen:
+def _seen(reader: Reader, run: RunRow) -> LimitsSeen:
     """Return what a run shows of its limit, from the warehouse's rows of it."""
-    run_id = run["run_id"]
+    run_id = run.run_id
     frames = RunFrames(
         requests=limit_costs(reader, run_id),
         attempts=limit_attempts(reader, run_id),
@@ -118,38 +120,38 @@ def _seen(reader: Reader, run: Row) -> LimitsSeen:
     return read_limits(_manifest(run, stages(reader, run_id)), frames)
 
 
-def _manifest(run: Row, rows: Sequence[Row]) -> Manifest:
+def _manifest(run: RunRow, rows: Sequence[StageRow]) -> Manifest:
     """Return as much of the run's manifest as its limits are read with."""
     return Manifest(
         format=MANIFEST_FORMAT,
-        run_id=run["run_id"],
-        campaign_id=run["campaign_id"],
-        scenario_name=run["scenario"],
-        scenario=json.loads(run["scenario_json"] or "{}"),
-        seed=run["seed"],
+        run_id=run.run_id,
+        campaign_id=run.campaign_id,
+        scenario_name=run.scenario,
+        scenario=json.loads(run.scenario_json or "{}"),
+        seed=run.seed,
         target=TargetFacts(
-            name=run["target"],
-            kind=run["target_kind"],
-            hosting=run["hosting"],
-            weights=run["weights"],
-            billing=run["billing"],
-            emulated=bool(run["emulated"]),
-            provider=run["provider"],
+            name=run.target,
+            kind=run.target_kind,
+            hosting=run.hosting,
+            weights=run.weights,
+            billing=run.billing,
+            emulated=run.emulated,
+            provider=run.provider,
         ),
-        comparison_key=run["comparison_key"],
+        comparison_key=run.comparison_key,
         comparison_fields={},
-        plan_sha256=run["plan_sha256"] or "",
-        anchor=Anchor(realtime_ns=run["anchor_unix_ns"], monotonic_ns=0),
-        created_utc=str(run["created_at"]),
-        status=run["status"],
+        plan_sha256=run.plan_sha256 or "",
+        anchor=Anchor(realtime_ns=run.anchor_unix_ns, monotonic_ns=0),
+        created_utc=str(run.created_at),
+        status=run.status,
         stages=[
             StageTimes(
-                index=row["stage"],
-                kind=row["kind"],
-                concurrency=row["concurrency"],
-                rate_per_s=row["rate_per_s"],
-                steady_started=row["steady_start_ns"],
-                steady_ended=row["steady_end_ns"],
+                index=row.stage,
+                kind=row.kind,
+                concurrency=row.concurrency,
+                rate_per_s=row.rate_per_s,
+                steady_started=row.steady_start_ns,
+                steady_ended=row.steady_end_ns,
             )
             for row in rows
         ],

@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterable, Sequence
 
 from observatory.analysis.comparison.undeclared import FACTS, OpenedTarget, undeclared
-from observatory.presentation.figures import Row
+from observatory.site.queries.run_row import RunRow
 
 
-def confounded(runs: Sequence[Row]) -> list[str]:
+def confounded(runs: Sequence[RunRow]) -> list[str]:
     """Return sentences; the names of factors and facts are written as the page writes them."""
-    factors = dict.fromkeys(name for run in runs for name in json.loads(run["factors"] or "{}"))
-    said = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
+    factors = dict.fromkeys(name for run in runs for name in json.loads(run.factors or "{}"))
+    said = dict.fromkeys(line for run in runs for line in run.confounded or [])
     opened = [
-        OpenedTarget(run["cell"], run["target"], {fact: run[fact] for fact in FACTS})
+        OpenedTarget(run.place, run.target, {fact: getattr(run, fact) for fact in FACTS})
         for run in runs
     ]
     return [

@@ -7,10 +7,11 @@ import math
 from collections.abc import Sequence
 
 from observatory.core.units import change_text
-from observatory.presentation.figures import DASH, Figure, Row, figure_title, write
+from observatory.presentation.figures import DASH, Figure, figure_title, write
 from observatory.site.charts.blocks import BlockSpread, CellRow, blocks_chart
 from observatory.site.charts.drawing import CellTable, Drawing, TableCell
 from observatory.site.loads import Load
+from observatory.site.queries.rows import FigureOfBlock, MatrixFigure
 from observatory.site.sections.matrix_cells import MatrixSetting
 
 HEADLINES = (
@@ -41,7 +42,7 @@ HARDWARE = (
     ("idle_power_w", "value", "Before the load, loaded and without requests; never subtracted."),
 )
 """What the machine and the engine did meanwhile: charts as well, and no column of changes."""
-Pooled = dict[tuple[str, int, str, str], Row]
+Pooled = dict[tuple[str, int, str, str], MatrixFigure]
 """(target, stage, metric, statistic) -> a row of matrix_figures."""
 
 
@@ -58,9 +59,7 @@ def change_table(
             for stage in loads
         )
         and any(
-            row["change"] is not None
-            for key, row in pooled.items()
-            if key[2:] == (metric, statistic)
+            row.change is not None for key, row in pooled.items() if key[2:] == (metric, statistic)
         )
     ]
     heads = [("Cell and load", False), *((figure_title(*one), True) for one in shown)]
@@ -78,13 +77,13 @@ def figure_drawing(
     headline: tuple[str, str, str],
     cells: Sequence[MatrixSetting],
     pooled: Pooled,
-    blocks: Sequence[Row],
+    blocks: Sequence[FigureOfBlock],
     loads: dict[int, Load],
 ) -> Drawing | None:
     """Return the chart of one headline with its table; None where no cell has a value of it."""
     metric, statistic, about = headline
-    own = [row for row in blocks if (row["metric"], row["statistic"]) == (metric, statistic)]
-    if not any(row["value"] is not None for row in own):
+    own = [row for row in blocks if (row.metric, row.statistic) == (metric, statistic)]
+    if not any(row.value is not None for row in own):
         return None
     rows = [
         CellRow(cell.label, _spreads(cell, headline, pooled, own, loads), cell.style.emulated)
@@ -100,7 +99,7 @@ def _spreads(
     cell: MatrixSetting,
     headline: tuple[str, str, str],
     pooled: Pooled,
-    blocks: Sequence[Row],
+    blocks: Sequence[FigureOfBlock],
     loads: dict[int, Load],
 ) -> list[BlockSpread]:
     metric, statistic, _ = headline
@@ -108,12 +107,12 @@ def _spreads(
     for stage, load in loads.items():
         row = pooled.get((cell.target, stage, metric, statistic))
         own = [
-            (one["block"] or 0, Figure(metric, statistic, one["value"], reason=one["reason"]))
+            (one.block or 0, Figure(metric, statistic, one.value, reason=one.reason))
             for one in blocks
-            if one["target"] == cell.target and one["stage"] == stage
+            if one.target == cell.target and one.stage == stage
         ]
         if row is not None and own:
-            spreads.append(BlockSpread(load, own, Figure(metric, statistic, row["mean"])))
+            spreads.append(BlockSpread(load, own, Figure(metric, statistic, row.mean)))
     return spreads
 
 
@@ -141,7 +140,7 @@ def _figure_table(
     return CellTable(heads, rows)
 
 
-def _pooled_cells(metric: str, statistic: str, row: Row | None) -> list[TableCell]:
+def _pooled_cells(metric: str, statistic: str, row: MatrixFigure | None) -> list[TableCell]:
     if row is None:
         none = TableCell("no sound run", number=True)
         return [
@@ -151,29 +150,29 @@ def _pooled_cells(metric: str, statistic: str, row: Row | None) -> list[TableCel
             TableCell(DASH, number=True),
         ]
     mean, least, most = (
-        Figure(metric, statistic, row[name]).text for name in ("mean", "least", "most")
+        Figure(metric, statistic, value).text for value in (row.mean, row.least, row.most)
     )
-    spread = f"{least} – {most}" if row["blocks"] else DASH
-    basis = row["basis"] if row["basis"] not in (None, "measured") else None
+    spread = f"{least} – {most}" if row.blocks else DASH
+    basis = row.basis if row.basis not in (None, "measured") else None
     return [
         TableCell(mean, number=True, basis=basis),
         TableCell(spread, number=True),
-        TableCell(f"{row['blocks']} of {row['runs']}", number=True),
+        TableCell(f"{row.blocks} of {row.runs}", number=True),
         _change(row),
     ]
 
 
-def _change(row: Row | None) -> TableCell:
+def _change(row: MatrixFigure | None) -> TableCell:
     """Return the paired change with its 95 % interval, or why there is none."""
     if row is None:
         return TableCell(DASH, under="no sound run", number=True)
-    change = row["change"]
+    change = row.change
     if change is None or not math.isfinite(change):
-        return TableCell(DASH, under=row["note"], number=True)
-    low, high = row["change_low"], row["change_high"]
-    ends = row["note"]
+        return TableCell(DASH, under=row.note, number=True)
+    low, high = row.change_low, row.change_high
+    ends = row.note
     if low is not None and high is not None:
-        ends = f"95 % interval {_signed(low)} to {_signed(high)}, {row['pairs']} pairs"
+        ends = f"95 % interval {_signed(low)} to {_signed(high)}, {row.pairs} pairs"
     return TableCell(_signed(change), under=ends, number=True)
 
 

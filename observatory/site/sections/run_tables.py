@@ -15,7 +15,7 @@ from observatory.core.run import SEVERITIES
 from observatory.core.units import human_number
 from observatory.economics.price_details import PriceDetails
 from observatory.presentation.dollars import write_usd
-from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row
+from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure
 from observatory.site.charts.drawing import CellTable, TableCell, figure_cell
 from observatory.site.loads import Load
 from observatory.site.members import MemberRun
@@ -25,6 +25,7 @@ from observatory.site.queries.rows import (
     NeverSent,
     OutcomeCount,
     PriceOfRun,
+    StageRow,
 )
 
 _ORDER = ("value", "p50", "p90", "p95", "p99", "p999", "mean")
@@ -42,17 +43,19 @@ def seconds(instant_ns: int | None) -> float | None:
     return None if instant_ns is None else instant_ns / 1e9
 
 
-def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> CellTable:
+def stage_table(stages: Sequence[StageRow], loads: dict[int, Load]) -> CellTable:
     """Return what each stage planned, issued and recorded."""
     heads = [("Load", False), ("Steady window", True), ("Planned", True), ("Issued", True)]
     heads += [("Recorded", True), ("Not issued", True), ("Workers lost", False)]
     rows = []
     for stage in stages:
-        start, end = seconds(stage["steady_start_ns"]), seconds(stage["steady_end_ns"])
+        start, end = seconds(stage.steady_start_ns), seconds(stage.steady_end_ns)
         window = f"{end - start:.1f} s" if start is not None and end is not None else "not reached"
-        counts = [_count(stage[name]) for name in ("planned", "issued", "recorded", "not_issued")]
-        lost = ", ".join(stage["lost_workers"] or []) or "none"
-        load = loads[stage["stage"]]
+        counts = [
+            _count(n) for n in (stage.planned, stage.issued, stage.recorded, stage.not_issued)
+        ]
+        lost = ", ".join(stage.lost_workers or []) or "none"
+        load = loads[stage.stage]
         rows.append(
             [TableCell(load.text), TableCell(window, number=True), *counts, TableCell(lost)]
         )

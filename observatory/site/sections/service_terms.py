@@ -6,13 +6,14 @@ Rows of the warehouse in, words out; a service that states nothing has no words.
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from observatory.analysis.rate_limits.limit_reading import advertised
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
-from observatory.presentation.figures import DASH, Row
+from observatory.presentation.figures import DASH
 from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.rows import NamedByService, RunBill, StatedTimes
@@ -22,6 +23,7 @@ from observatory.site.queries.run_queries import (
     stated_by_service,
     stated_waits_and_work,
 )
+from observatory.site.queries.run_row import RunRow
 from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 
 MOST_NAMED = 5
@@ -46,15 +48,15 @@ _QUOTED = (
 )
 
 
-def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
+def service_terms(reader: Reader, run: RunRow) -> list[tuple[str, str]]:
     """Return what was requested of the service and what it stated, as (term, words); empty without either."""
-    run_id = run["run_id"]
+    run_id = run.run_id
     tiers = stated_by_service(reader, run_id, "service_tier")
     work = stated_waits_and_work(reader, run_id)
     limits = advertised(
         latest_limit_headers(reader, run_id),
-        realtime_ns=run["anchor_unix_ns"],
-        provider=run["provider"],
+        realtime_ns=run.anchor_unix_ns,
+        provider=run.provider,
     )
     said = [
         ("Service tier reported", _named(tiers)),
@@ -64,15 +66,15 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
         ("Waits stated by refusals", _waits(work)),
         ("Its own processing time", _work(work)),
     ]
-    if run["provider"] is None and not any(words for _, words in said):
+    if run.provider is None and not any(words for _, words in said):
         return []
     asked = [
-        ("Provider", run["provider"]),
-        ("API", WIRES.get(run["wire"] or "", run["wire"])),
-        ("Sent", through(run["transport"]) or "over our own sockets"),
+        ("Provider", run.provider),
+        ("API", WIRES.get(run.wire or "", run.wire)),
+        ("Sent", through(run.transport) or "over our own sockets"),
         (
             "Requested service tier",
-            run["service_tier"] or ("none named" if run["provider"] else ""),
+            run.service_tier or ("none named" if run.provider else ""),
         ),
     ]
     return [(term, words) for term, words in [*asked, *said] if words]
@@ -107,22 +109,24 @@ def _work(row: StatedTimes) -> str:
     return f"median {human_seconds(row.work_s)}, stated by {count_of(row.worked, 'answer')}"
 
 
-def quote_table(reader: Reader, run: Row) -> CellTable:
+def quote_table(reader: Reader, run: RunRow) -> CellTable:
     """Return what the run was expected to take, and what it took; without rows where it had no quote."""
     heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
     heads += [("Came to", True), ("Of what was expected", True)]
-    quote = json.loads(run["quote"] or "{}")
+    quote = json.loads(run.quote or "{}")
     spreads = [(title, quote.get(name), came) for title, name, came in _QUOTED]
     found = [(title, spread, came) for title, spread, came in spreads if spread]
     if not found:
         return CellTable(heads, [])
-    real = bill(reader, run["run_id"])
+    real = bill(reader, run.run_id)
     return CellTable(
         heads, [_quoted(title, spread, real, came, quote) for title, spread, came in found]
     )
 
 
-def _quoted(title: str, spread: Row, real: RunBill, came: str, quote: Row) -> list[TableCell]:
+def _quoted(
+    title: str, spread: dict[str, Any], real: RunBill, came: str, quote: dict[str, Any]
+) -> list[TableCell]:
     money = came == "usd"
     basis = quote.get("price_basis") if money else None
     value = getattr(real, came)
