@@ -32,6 +32,8 @@ BASES = {
     "example": "a round stand-in, no provider's real price",
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
+PACED_S = 1e-3
+"""A shorter mean wait than this is the loop's own, not a limit's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,3 +217,9 @@ class StageFigures:
         """Return the figure; one without value and with reason not_computed where the table has none."""
         figure = self.by_key.get((metric, statistic))
         return figure or Figure(metric, statistic, reason="not_computed")
+
+    @property
+    def held_up(self) -> bool:
+        """Return whether attempts were refused at this load, or requests were held back on purpose."""
+        refused, paced = self.get("throttle_rate").value, self.get("pace_wait_s", "mean").value
+        return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S

@@ -1,10 +1,11 @@
 """The result of a run, without what judging needs: commands name it before the load, scipy comes after."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observatory.core.run import Manifest
+from observatory.presentation.figures import Figure, StageFigures
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,3 +28,13 @@ class FinishedRun:
     ingested: "IngestResult"
     cost_usd: float | None = None
     without_cost: int = 0
+
+    def figures(self, stage: int) -> StageFigures:
+        """Return the figures of one stage."""
+        names = [field.name for field in fields(Figure) if field.name in self.metrics.columns]
+        found = (
+            Figure(**{name: row[name] for name in names})
+            for row in self.metrics.iter_rows(named=True)
+            if row["stage"] == stage
+        )
+        return StageFigures({(one.metric, one.statistic): one for one in found})

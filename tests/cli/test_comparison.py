@@ -1,6 +1,6 @@
 """The terminal's figures: interval in the figure's unit, with its basis, or the reason for none."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,14 +18,12 @@ from observatory.cli.measure.comparison import (
 )
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.runner.finished_run import FinishedRun
 from observatory.store.ingest.warehouse import IngestResult
 from tests.store.made_runs import manifest
 
-BARE = {
-    "value": None, "low": None, "high": None, "bound": None, "n": 50, "needs_n": 64,
-    "basis": "measured", "reason": None,
-}  # fmt: skip
+BARE = Figure("ttft_s", "p50", n=50, needs_n=64, basis="measured")
 
 
 @pytest.mark.parametrize(
@@ -42,23 +40,23 @@ BARE = {
 def test_an_interval_has_the_figures_unit(
     value: float, low: float, high: float, unit: str, expected: str
 ) -> None:
-    assert cell({**BARE, "value": value, "low": low, "high": high}, unit).plain == expected
+    assert cell(replace(BARE, value=value, low=low, high=high), unit).plain == expected
 
 
 def test_a_figure_says_its_basis_unless_it_was_measured() -> None:
-    row = {**BARE, "value": 6.18, "basis": "estimated"}
+    row = replace(BARE, value=6.18, basis="estimated")
     assert cell(row, "J").plain == "6.18 J estimated"
-    assert cell({**row, "basis": "measured"}, "J").plain == "6.18 J"
+    assert cell(replace(row, basis="measured"), "J").plain == "6.18 J"
 
 
 def test_a_missing_figure_says_why() -> None:
-    assert cell({**BARE, "reason": "sample_floor"}, "s").plain == "needs 64 requests, has 50"
-    failed = {**BARE, "reason": "failures", "bound": 10.0}
+    assert cell(replace(BARE, reason="sample_floor"), "s").plain == "needs 64 requests, has 50"
+    failed = replace(BARE, reason="failures", bound=10.0)
     assert cell(failed, "s").plain == "> 10 s (failures)"
-    assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– the scenario sets no objective"
+    assert cell(replace(BARE, reason="no_slo"), "%").plain == "– the scenario sets no objective"
     gap = "energy_gap: cpu energy has no reading for 3.0 s; energy_window: the window is 9 s long"
     withheld = "– cpu energy has no reading for 3.0 s; the window is 9 s long"
-    assert cell({**BARE, "reason": gap}, "J").plain == withheld
+    assert cell(replace(BARE, reason=gap), "J").plain == withheld
     assert cell(None, "s").plain == "–"
 
 
@@ -75,8 +73,9 @@ def test_a_missing_figure_says_why() -> None:
 def test_service_waits_and_what_users_waited_stand_together_where_any_target_held_up(
     metric: str, statistic: str, value: float | None, shown: bool
 ) -> None:
-    quiet = {("throttle_rate", "value"): {**BARE, "value": 0.0}}
-    lines = lines_of([quiet, {(metric, statistic): {**BARE, "value": value}}])
+    quiet = StageFigures({("throttle_rate", "value"): replace(BARE, value=0.0)})
+    held = StageFigures({(metric, statistic): replace(BARE, value=value)})
+    lines = lines_of([quiet, held])
     if not shown:
         assert lines == list(LINES)
         return
@@ -115,9 +114,9 @@ def test_a_run_that_another_targets_failure_kept_from_starting_is_not_run() -> N
 
 
 def test_money_of_an_invalid_run_is_left_out_of_the_table() -> None:
-    row = {**BARE, "stage": 0, "metric": "usd_per_1k_requests", "statistic": "value", "value": 0.5}
+    cost = replace(BARE, metric="usd_per_1k_requests", statistic="value", value=0.5)
     run = _ended("complete", "", "invalid: the client was late (client_delay)")
-    run = replace(run, metrics=pl.DataFrame([row]))
+    run = replace(run, metrics=pl.DataFrame([{"stage": 0, **asdict(cost)}]))
     out = StringIO()
     print_tables(Console(file=out, width=160, highlight=False), [run])
     assert "– invalid run" in out.getvalue()

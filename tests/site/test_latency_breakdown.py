@@ -14,7 +14,7 @@ from observatory.site.build import build_site
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.loads import Load
 from observatory.site.queries.rows import ThrottlingRow
-from observatory.site.sections.latency_breakdown import count_cells, was_held_up
+from observatory.site.sections.latency_breakdown import count_cells
 from observatory.site.target_styles import TargetStyle
 from tests.site.reading import words
 
@@ -91,10 +91,10 @@ def test_a_millisecond_of_the_loop_is_no_pacing() -> None:
             }
         )
 
-    assert not was_held_up(of(0.0, 0.0009))
-    assert was_held_up(of(0.0, 0.01))
-    assert was_held_up(of(0.001, 0.0))
-    assert not was_held_up(StageFigures({}))
+    assert not of(0.0, 0.0009).held_up
+    assert of(0.0, 0.01).held_up
+    assert of(0.001, 0.0).held_up
+    assert not StageFigures({}).held_up
 
 
 def test_counts_have_their_share_and_what_was_overload() -> None:

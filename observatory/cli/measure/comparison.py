@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -24,11 +23,10 @@ from observatory.core.reasons import reason_words
 from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
-from observatory.presentation.figures import write, write_interval
+from observatory.presentation.figures import Figure, StageFigures, write, write_interval
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finished_run import FinishedRun
 
-Row = dict[str, Any]
 LINES: tuple[tuple[str, str, str, str], ...] = (
     ("TTFT, median", "ttft_s", "p50", "s"),
     ("TTFT, p90", "ttft_s", "p90", "s"),
@@ -55,8 +53,6 @@ HELD_UP: tuple[tuple[str, str, str, str], ...] = (
 """Rows below the service's own latency where any target throttled or was paced."""
 BELOW = ("e2e_s", "p90")
 """The line that they follow."""
-PACED_S = 1e-3
-"""A shorter mean wait than this is the loop's own, not a limit's."""
 MANY = 4
 """Run folders that are listed one by one."""
 _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
@@ -132,17 +128,16 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
         marks = ["(emulated)"] if target.emulated else []
         marks += [f"({target.through})"] if target.through else []
         table.add_column("\n".join([target.name, *marks]), justify="right")
-    found = [_metrics(run, index) for run in runs]
+    found = [run.figures(index) for run in runs]
     table.add_row("Verdict", *(_badge(run.manifest.verdict) for run in runs))
-    table.add_row(
-        "Requests in the window", *(_requests(run, stages.get(run.manifest.run_id), rows) for run, rows in zip(runs, found, strict=True))
-    )  # fmt: skip
+    counts = [_requests(stages.get(r.manifest.run_id), f) for r, f in zip(runs, found, strict=True)]
+    table.add_row("Requests in the window", *counts)
     for title, metric, statistic, unit in lines_of(found):
         cells = [
             Text(_OF_INVALID, style="dim")
             if unit == "USD" and _is_invalid(run)
-            else cell(rows.get((metric, statistic)), unit)
-            for run, rows in zip(runs, found, strict=True)
+            else cell(figures.by_key.get((metric, statistic)), unit)
+            for run, figures in zip(runs, found, strict=True)
         ]
         if any(text.plain != "–" for text in cells):
             table.add_row(title, *cells)
@@ -158,13 +153,10 @@ _OF_INVALID = "– invalid run"
 """In place of money that is derived from an invalid run."""
 
 
-def lines_of(found: list[dict[tuple[str, str], Row]]) -> list[tuple[str, str, str, str]]:
+def lines_of(found: list[StageFigures]) -> list[tuple[str, str, str, str]]:
     """Return the lines of a level's table: service, waits and what users waited side by side where one of the
     targets throttled or was paced."""
-    held_up = any(
-        _value(rows, "throttle_rate", "value") > 0 or _value(rows, "pace_wait_s", "mean") > PACED_S
-        for rows in found
-    )
+    held_up = any(figures.held_up for figures in found)
     lines: list[tuple[str, str, str, str]] = []
     for line in LINES:
         lines.append(line)
@@ -173,50 +165,35 @@ def lines_of(found: list[dict[tuple[str, str], Row]]) -> list[tuple[str, str, st
     return lines
 
 
-def _value(rows: dict[tuple[str, str], Row], metric: str, statistic: str) -> float:
-    row = rows.get((metric, statistic))
-    return row["value"] or 0.0 if row is not None else 0.0
-
-
-def _metrics(run: FinishedRun, index: int) -> dict[tuple[str, str], Row]:
-    return {
-        (row["metric"], row["statistic"]): row
-        for row in run.metrics.iter_rows(named=True)
-        if row["stage"] == index
-    }
-
-
-def _requests(run: FinishedRun, stage: StageTimes | None, rows: dict[tuple[str, str], Row]) -> Text:
-    row = rows.get(("e2e_s", "p50")) or rows.get(("ttft_s", "p50"))
+def _requests(stage: StageTimes | None, figures: StageFigures) -> Text:
     if stage is None:
         return Text("not run", style="dim")
-    if row is None or row["n"] is None:
-        return Text("0")
-    return Text(count_text(row["n"], row.get("effective_n")))
+    found = figures.by_key.get(("e2e_s", "p50")) or figures.get("ttft_s", "p50")
+    return Text("0" if found.n is None else count_text(found.n, found.effective_n))
 
 
-def cell(row: Row | None, unit: str) -> Text:
+def cell(figure: Figure | None, unit: str) -> Text:
     """Return a figure with its interval and basis, or why there is none."""
-    if row is None:
+    if figure is None:
         return Text("–", style="dim")
-    if row["value"] is None:
-        return _missing(row, unit)
-    text = Text(write(row["value"], unit))
-    if row["low"] is not None and row["high"] is not None:
-        text.append(f" [{write_interval(row['low'], row['high'], unit)}]", style="dim")
-    if row["basis"] not in (None, "measured"):
-        text.append(f" {row['basis']}", style="italic dim")
+    if figure.value is None:
+        return _missing(figure, unit)
+    text = Text(write(figure.value, unit))
+    if figure.low is not None and figure.high is not None:
+        text.append(f" [{write_interval(figure.low, figure.high, unit)}]", style="dim")
+    if figure.basis not in (None, "measured"):
+        text.append(f" {figure.basis}", style="italic dim")
     return text
 
 
-def _missing(row: Row, unit: str) -> Text:
-    if row["reason"] == "sample_floor":
-        text = needs_text(row["needs_n"], row["n"], row.get("effective_n"), row.get("needs_s"))
-        return Text(text, style="dim")
-    if row["reason"] == "failures":
-        bound = f"> {write(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
+def _missing(figure: Figure, unit: str) -> Text:
+    if figure.reason == "sample_floor":
+        needs_n, n = figure.needs_n or 0, figure.n or 0
+        return Text(needs_text(needs_n, n, figure.effective_n, figure.needs_s), style="dim")
+    if figure.reason == "failures":
+        bound = f"> {write(figure.bound, unit)}" if figure.bound is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")
-    return Text(f"– {reason_words(row['reason'])}" if row["reason"] else "–", style="dim")
+    return Text(f"– {reason_words(figure.reason)}" if figure.reason else "–", style="dim")
 
 
 def _badge(verdict: Verdict | None) -> Text:

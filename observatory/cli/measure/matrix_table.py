@@ -106,9 +106,9 @@ def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
             continue
         if any(one.index == index and one.streamed is False for one in run.manifest.stages):
             found[cell, AT_ONCE, "value"][block] = 1.0
-        for row in run.metrics.iter_rows(named=True):
-            if row["stage"] == index and row["value"] is not None:
-                found[cell, row["metric"], row["statistic"]][block] = row["value"]
+        for key, figure in run.figures(index).by_key.items():
+            if figure.value is not None:
+                found[cell, *key][block] = figure.value
     return found
 
 
@@ -164,15 +164,10 @@ def _heading(
     name: str, runs: Sequence[FinishedRun], index: int, metric: str, statistic: str
 ) -> Text:
     """Return a column's name, and what its figures rest on where they were not measured."""
-    bases = {
-        row["basis"]
-        for run in runs
-        for row in run.metrics.iter_rows(named=True)
-        if (row["stage"], row["metric"], row["statistic"]) == (index, metric, statistic)
-        and row["value"] is not None
-    }
+    found = [run.figures(index).get(metric, statistic) for run in runs]
+    bases = {figure.basis for figure in found if figure.value is not None and figure.basis}
     text = Text(name)
-    if said := sorted(basis for basis in bases if basis not in (None, "measured")):
+    if said := sorted(bases - {"measured"}):
         text.append(f"\n{', '.join(said)}", style="italic dim")
     return text
 

@@ -31,7 +31,6 @@ from observatory.site.sections.latency_breakdown import (
     held_up,
     latency_cells,
     latency_heads,
-    was_held_up,
 )
 from observatory.site.sections.latest import latest_campaigns
 from observatory.site.sections.limits_found import is_probe
@@ -185,7 +184,7 @@ def _card(member: MemberRun) -> Card:
     if not measured:
         return Card(member, None, [])
     load, figures = max(measured, key=lambda pair: pair[0].level)
-    shown = [*HEADLINES[:2], *(ON_CARDS if was_held_up(figures) else ()), *HEADLINES[2:]]
+    shown = [*HEADLINES[:2], *(ON_CARDS if figures.held_up else ()), *HEADLINES[2:]]
     return Card(
         member,
         load,

@@ -15,8 +15,6 @@ from observatory.site.queries.rows import ThrottlingRow
 from observatory.site.queries.run_queries import throttling
 from observatory.site.queries.run_row import RunRow
 
-PACED_S = 1e-3
-"""A shorter mean wait than this is the loop's own, not a limit's."""
 COUNTS = (
     "Requests",
     "Tries",
@@ -43,17 +41,9 @@ POLICIES = {
 """What is done about a refusal, by the policy's name."""
 
 
-def was_held_up(figures: StageFigures) -> bool:
-    """Return whether attempts were refused at this load, or requests were held back on purpose."""
-    refused, paced = figures.get("throttle_rate").value, figures.get("pace_wait_s", "mean").value
-    return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S
-
-
 def held_up(members: Sequence[MemberRun]) -> list[MemberRun]:
     """Return those of the runs that were throttled or paced at any load."""
-    return [
-        member for member in members if any(was_held_up(figures) for _, figures in member.stages)
-    ]
+    return [member for member in members if any(figures.held_up for _, figures in member.stages)]
 
 
 def breakdown_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawing]:
