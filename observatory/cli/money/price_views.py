@@ -3,12 +3,20 @@
 import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from observatory.cli.answers import plain, show_table
 from observatory.cli.console import echo, echo_json
+from observatory.cli.money.shown_prices import (
+    CheckedTarget,
+    ListedProvider,
+    ModelPrices,
+    PriceOfKind,
+    PricesOfSpan,
+)
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices
@@ -34,12 +42,12 @@ from observatory.inputs.scenario_files import list_scenarios, resolve_scenario
 from observatory.inputs.target_files import load_targets, targets_of_folders
 from observatory.inputs.validation_errors import did_you_mean
 from observatory.providers.catalogue import PROVIDERS
+from observatory.store.queries.money_rows import RepricedRun
 from observatory.store.schema.migrations import quote
 
 if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target
 
-Row = dict[str, Any]
 STALE_DAYS = 60
 """A ledger without a dated price of the last two months: providers change prices more often."""
 INPUT_PER_OUTPUT = 3
@@ -54,7 +62,7 @@ REPRICED = (
 
 
 def print_rows(
-    rows: Sequence[Row],
+    rows: Sequence[Any],
     json_output: bool,
     *,
     columns: Sequence[str] | None = None,
@@ -62,16 +70,19 @@ def print_rows(
 ) -> None:
     """Print a table and the lines below it, or all of every row as JSON.
 
-    columns: those of the table; one that is empty in every row is left out of it.
+    rows: dataclasses. columns: those of the table; one that is empty in every row is left out of it.
     """
+    shown = [
+        {field.name.rstrip("_"): getattr(row, field.name) for field in fields(row)} for row in rows
+    ]
     if json_output:
-        echo_json(json.dumps([plain(row) for row in rows], indent=2))
+        echo_json(json.dumps([plain(row) for row in shown], indent=2))
         return
-    if rows:
-        named = columns or list(rows[0])
-        names = [name for name in named if any(row[name] is not None for row in rows)]
+    if shown:
+        named = columns or list(shown[0])
+        names = [name for name in named if any(row[name] is not None for row in shown)]
         show_table(
-            [name.replace("_", "\n") for name in names], [[r[n] for n in names] for r in rows]
+            [name.replace("_", "\n") for name in names], [[r[n] for n in names] for r in shown]
         )
     for line in foot:
         echo(line)
@@ -95,21 +106,21 @@ def stale_note(now: datetime) -> list[str]:
     ]
 
 
-def provider_rows() -> list[Row]:
+def provider_rows() -> list[ListedProvider]:
     """Return the ledger's providers, each with the name that targets give it."""
     names = {known.prices_id: name for name, known in PROVIDERS.items()}
     return [
-        {
-            "provider": provider.id,
-            "targets_name_it": names.get(provider.id),
-            "models": len(provider.models),
-            "with_a_date": sum(is_dated(model) for model in provider.models),
-        }
+        ListedProvider(
+            provider=provider.id,
+            targets_name_it=names.get(provider.id),
+            models=len(provider.models),
+            with_a_date=sum(is_dated(model) for model in provider.models),
+        )
         for provider in ledger_providers()
     ]
 
 
-def model_rows_of(name: str, now: datetime) -> list[Row]:
+def model_rows_of(name: str, now: datetime) -> list[ModelPrices]:
     """Return the standard prices of a provider's models; BadInput for a provider that is not there."""
     known = PROVIDERS.get(name)
     wanted = known.prices_id if known else name
@@ -126,23 +137,22 @@ def model_rows_of(name: str, now: datetime) -> list[Row]:
     return [_model_row(model, rows, now) for model, rows in of_model.items()]
 
 
-def _model_row(model: str, rows: list[BookRow], now: datetime) -> Row:
+def _model_row(model: str, rows: list[BookRow], now: datetime) -> ModelPrices:
     prices = priced(rows, None, now, NO_DETAILS)
-    return {
-        "model": model,
+    return ModelPrices(
+        model=model,
         **_kinds(prices),
-        "blended": blended(prices),
-        "dearer_above": min(
+        blended=blended(prices),
+        dearer_above=min(
             (r.above_prompt_tokens for r in rows if r.above_prompt_tokens), default=None
         ),
-        "tiers": ", ".join(sorted({r.service_tier for r in rows if r.service_tier})) or None,
-        "holds_from": max((r.effective_from or "" for r in prices.rows), default="") or None,
-    }
+        tiers=", ".join(sorted({r.service_tier for r in rows if r.service_tier})) or None,
+        holds_from=max((r.effective_from or "" for r in prices.rows), default="") or None,
+    )
 
 
-def _kinds(prices: AppliedPrices) -> Row:
-    of_kind = {row.kind: row.usd for row in prices.rows}
-    return {kind: of_kind.get(kind) for kind in KINDS}
+def _kinds(prices: AppliedPrices) -> dict[str, float]:
+    return {row.kind: row.usd for row in prices.rows if row.kind in KINDS}
 
 
 def blended(prices: AppliedPrices, input_per_output: float = INPUT_PER_OUTPUT) -> float | None:
@@ -155,7 +165,7 @@ def blended(prices: AppliedPrices, input_per_output: float = INPUT_PER_OUTPUT) -
 
 def rows_of_model(
     provider: str, model: str, agreed: AgreedPrices | None
-) -> list[tuple[list[BookRow], list[Row]]]:
+) -> list[tuple[list[BookRow], list[PriceOfKind]]]:
     """Return the model's prices book by book, the workspace's own first; BadInput where no book has it."""
     own = (
         [r for r in book_of(agreed).rows if (r.provider, r.model) == (provider, model)]
@@ -173,43 +183,42 @@ def rows_of_model(
     return [(rows, [_price_row(book, row) for row in rows]) for book, rows in books if rows]
 
 
-def side_by_side(rows: Iterable[Row]) -> list[Row]:
+def side_by_side(rows: Iterable[PriceOfKind]) -> list[PricesOfSpan]:
     """Return prices of one tier, span and size of prompt in one row, a column a kind."""
-    same = ("book", "tier", "prompts_above", "from", "until", "hours", "basis", "source")
-    wide: dict[tuple[Any, ...], Row] = {}
+    same = [field.name for field in fields(PricesOfSpan) if field.name not in KINDS]
+    kinds: dict[PricesOfSpan, dict[str, Any]] = {}
     for row in rows:
-        key = tuple(row[name] for name in same)
-        line = wide.setdefault(
-            key, {"book": row["book"], "tier": row["tier"], **dict.fromkeys(KINDS), **row}
-        )
-        line[row["kind"]] = row["usd_per_million"]
-    return list(wide.values())
+        span = PricesOfSpan(**{name: getattr(row, name) for name in same})
+        kinds.setdefault(span, {})[row.kind] = row.usd_per_million
+    return [replace(span, **usd) for span, usd in kinds.items()]
 
 
-def _price_row(book: str, row: BookRow) -> Row:
+def _price_row(book: str, row: BookRow) -> PriceOfKind:
     hours = None
     if row.utc_from is not None:
         end = f"{row.utc_until:%H:%M}" if row.utc_until else "24:00"
         hours = f"{row.utc_from:%H:%M} to {end} UTC"
         if days := row.details.days:
             hours += f", {days}"
-    return {
-        "book": book,
-        "provider": row.provider,
-        "model": row.model,
-        "tier": row.service_tier or "standard",
-        "kind": row.kind,
-        "usd_per_million": row.usd_per_million,
-        "prompts_above": row.above_prompt_tokens or None,
-        "from": row.effective_from,
-        "until": row.effective_until,
-        "hours": hours,
-        "basis": row.basis,
-        "source": row.source,
-    }
+    return PriceOfKind(
+        book=book,
+        provider=row.provider,
+        model=row.model,
+        tier=row.service_tier or "standard",
+        kind=row.kind,
+        usd_per_million=row.usd_per_million,
+        prompts_above=row.above_prompt_tokens or None,
+        from_=row.effective_from,
+        until=row.effective_until,
+        hours=hours,
+        basis=row.basis,
+        source=row.source,
+    )
 
 
-def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetime) -> list[str]:
+def blended_lines(
+    books: Sequence[tuple[list[BookRow], list[PriceOfKind]]], now: datetime
+) -> list[str]:
     """Return the blended price of each tier now, and what the public ledger lacks."""
     lines = []
     for rows, shown in books:
@@ -218,12 +227,10 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
             value = blended(priced(rows, tier, now, NO_DETAILS))
             if value is not None:
                 lines.append(
-                    f"{shown[0]['book']}, {tier or 'standard'}: {value:.6g} blended now, at "
+                    f"{shown[0].book}, {tier or 'standard'}: {value:.6g} blended now, at "
                     f"{INPUT_PER_OUTPUT} input tokens for each output token (short prompts, no cache)"
                 )
-        if shown[0]["book"] == LEDGER and not any(
-            r.effective_from or r.effective_until for r in rows
-        ):
+        if shown[0].book == LEDGER and not any(r.effective_from or r.effective_until for r in rows):
             lines.append(
                 "undated: the ledger gives these prices for any day, also before the model was"
             )
@@ -233,10 +240,10 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
     return lines
 
 
-def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[Row], int]:
+def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[CheckedTarget], int]:
     """Return a row for every target billed by tokens, and how many are billed by hours."""
     agreed = agreed_prices(workspace)
-    rows: list[Row] = []
+    rows: list[CheckedTarget] = []
     by_hours: set[str] = set()
     for where, target in _targets(workspace):
         if target.billing == "hours":
@@ -246,18 +253,18 @@ def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[Row], int]:
     return rows, len(by_hours)
 
 
-def checked_lines(rows: Sequence[Row]) -> list[str]:
+def checked_lines(rows: Sequence[CheckedTarget]) -> list[str]:
     """Return where prices come from, and what is to be known of them: each once, with its targets."""
     of_words: dict[str, list[str]] = {}
     for row in rows:
-        if row["source"] is not None:
-            of_words.setdefault(f"{row['basis']}, {row['source']}", []).append(row["target"])
+        if row.source is not None:
+            of_words.setdefault(f"{row.basis}, {row.source}", []).append(row.target)
     for row in rows:
-        if row["holds_from"] is not None:
-            since = f"holds from {row['holds_from']}, {count_of(row['days_old'], 'day')} ago"
-            of_words.setdefault(since, []).append(row["target"])
-        if row["note"] is not None:
-            of_words.setdefault(f"note: {row['note']}", []).append(row["target"])
+        if row.holds_from is not None:
+            since = f"holds from {row.holds_from}, {count_of(row.days_old or 0, 'day')} ago"
+            of_words.setdefault(since, []).append(row.target)
+        if row.note is not None:
+            of_words.setdefault(f"note: {row.note}", []).append(row.target)
     return [
         line
         for words, names in of_words.items()
@@ -286,7 +293,9 @@ def _targets(workspace: Workspace) -> Iterable[tuple[str, "Target"]]:
         yield from ((entry.name, target) for target in own if known.get(target.name) != target)
 
 
-def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: datetime) -> Row:
+def _checked(
+    where: str, target: "Target", agreed: AgreedPrices | None, now: datetime
+) -> CheckedTarget:
     prices, problem, tier = AppliedPrices(), None, None
     try:
         listed = target.listed_model
@@ -299,23 +308,23 @@ def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: dat
     note = details.note
     if first is None and problem is None:
         note = "no price: its costs are null"
-    return {
-        "target": target.name,
-        "in": where,
-        "provider": getattr(target, "provider", None),
-        "model": getattr(target, "model", None),
-        "tier": tier,
+    return CheckedTarget(
+        target=target.name,
+        in_=where,
+        provider=getattr(target, "provider", None),
+        model=getattr(target, "model", None),
+        tier=tier,
         **_kinds(prices),
-        "blended": blended(prices),
-        "basis": prices.basis,
-        "source": f"{details.file}:{details.line}"
+        blended=blended(prices),
+        basis=prices.basis,
+        source=f"{details.file}:{details.line}"
         if details.line is not None
-        else first and first.source,
-        "holds_from": first.effective_from if first else None,
-        "days_old": _age(first.effective_from, now) if first else None,
-        "note": problem or note,
-        "problem": problem,
-    }
+        else (first.source if first else None),
+        holds_from=first.effective_from if first else None,
+        days_old=_age(first.effective_from, now) if first else None,
+        note=problem or note,
+        problem=problem,
+    )
 
 
 def _age(start: str | None, now: datetime) -> int | None:
@@ -338,14 +347,18 @@ def _change(ratio: float) -> str:
     return change_text(ratio - 1) if ratio > MOST_PERCENT else f"{ratio - 1:+.1%}"
 
 
-def total_lines(rows: Sequence[Row]) -> list[str]:
+def total_lines(rows: Sequence[RepricedRun]) -> list[str]:
     """Return the sums over the runs that have both figures, and how many have not."""
     if not rows:
         return ["No run billed by tokens is in the database (with --at, none at all)."]
-    both = [row for row in rows if row["old_usd"] is not None and row["new_usd"] is not None]
+    both = [
+        (row.old_usd, row.new_usd)
+        for row in rows
+        if row.old_usd is not None and row.new_usd is not None
+    ]
     lines = []
     if both:
-        old, new = sum(row["old_usd"] for row in both), sum(row["new_usd"] for row in both)
+        old, new = (sum(figures) for figures in zip(*both, strict=True))
         change = f", {_change(new / old)}" if old else ""
         lines.append(
             f"{count_of(len(both), 'run')}: {old:.6f} US dollars then, {new:.6f} so{change}"
@@ -354,11 +367,11 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
         lines.append(
             f"{count_of(len(rows) - len(both), 'run')} without one of the two: the table gives the reason"
         )
-    missing = sum(row["answers_without_cost"] or 0 for row in rows)
+    missing = sum(row.answers_without_cost or 0 for row in rows)
     if missing:
         lines.append(
             f"{count_of(missing, 'answer has', 'answers have')} no token counts and {'is' if missing == 1 else 'are'} in neither sum"
         )
-    if any(row["emulated"] for row in rows):
+    if any(row.emulated for row in rows):
         lines.append("emulated targets are among them: nothing was paid")
     return lines

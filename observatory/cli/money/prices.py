@@ -68,11 +68,8 @@ def show(
     provider, name = named(model)
     books = rows_of_model(provider, name, agreed_prices(open_workspace()))
     rows = [row for _, rows in books for row in rows]
-    if not json_output:
-        rows = side_by_side(rows)
-    print_rows(
-        rows, json_output, columns=SHOWN, foot=[*blended_lines(books, now), ledger_line(now)]
-    )
+    foot = [*blended_lines(books, now), ledger_line(now)]
+    print_rows(rows if json_output else side_by_side(rows), json_output, columns=SHOWN, foot=foot)
 
 
 @app.command()
@@ -99,7 +96,7 @@ def check(json_output: JsonOption = False) -> None:
         foot.append(f"billed by hours, not shown: {by_hours}")
     foot += [ledger_line(now), *stale_note(now)]
     print_rows(rows, json_output, columns=CHECKED, foot=foot)
-    unpriced = sorted({row["target"] for row in rows if row["problem"]})
+    unpriced = sorted({row.target for row in rows if row.problem})
     if unpriced:
         raise BadInput(
             f"without a price: {', '.join(unpriced)}",
@@ -181,7 +178,9 @@ def reprice(
     Example: observatory prices reprice --since 2026-03-01 --until 2026-04-01 --tier batch --no-caching
     """
     from observatory.cli.money.price_views import REPRICED, print_rows, repriced_sql, total_lines
-    from observatory.store.queries.query import open_for_query, run_query
+    from observatory.store.queries.money_rows import RepricedRun
+    from observatory.store.queries.query import open_for_query
+    from observatory.store.queries.typed_rows import typed_rows
 
     provider, model = (None, None) if at is None else ledger_names(*named(at))
     asked: dict[str, Any] = {
@@ -192,10 +191,8 @@ def reprice(
     query = repriced_sql(asked)
     workspace = open_workspace(results)
     with open_for_query(workspace) as connection:
-        answer = run_query(connection, query)
-        names = [name for name, _ in answer.columns]
-        rows = [dict(zip(names, row, strict=True)) for row in answer.rows]
-    note_changes(workspace, (row["run_id"] for row in rows))
+        rows = typed_rows(RepricedRun, connection.execute(query))
+    note_changes(workspace, (row.run_id for row in rows))
     print_rows(rows, json_output, columns=REPRICED, foot=total_lines(rows))
 
 

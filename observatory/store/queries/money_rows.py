@@ -4,6 +4,7 @@ A figure that is not known is None, and the column of its reason has the cause.
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,39 @@ class MoneyFigureRow:
     kind: str
     concurrency: int | None
     rate_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RepricedRun:
+    """A run by the macro reprice: what it cost, and what its tokens would cost at other prices."""
+
+    run_id: str
+    campaign_id: str
+    scenario: str
+    target: str
+    emulated: bool
+    model: str | None
+    created_at: datetime
+    old_usd: float | None
+    new_usd: float | None
+    change_usd: float | None
+    input_usd: float | None
+    cached_input_usd: float | None
+    cache_write_usd: float | None
+    output_usd: float | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    tries_counted: int | None
+    answers_without_cost: int | None
+    priced_provider: str | None
+    priced_model: str | None
+    priced_tier: str | None
+    priced_day: date | None
+    book: str | None
+    version: str | None
+    effective_from: date | None
+    basis: str | None
+    source: str | None
+    reason: str | None
