@@ -87,10 +87,15 @@ def decode_steps(
 
 
 def body_sort(response: ResponseReader, body: bytes) -> str:
-    """Return a body's format by its first bytes, then its type: stream, json, lines (of JSON), or other (e.g. HTML)."""
-    if (response.header("content-encoding") or "identity").lower() != "identity":
-        return "compressed"
+    """Return a body's format by its first bytes, then its type: stream, json, lines (of JSON), compressed, or other
+    (e.g. HTML).
+
+    A content-encoding does not make text compressed: some servers put a charset there, and some proxies leave it
+    after they have decompressed a body.
+    """
     start = body[:256].removeprefix(BOM).lstrip()[:8]
+    if not start:  # DeepSeek sends a blank line a second until a whole answer begins
+        start = body.lstrip()[:8]
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return "stream"
     event_stream = "event-stream" in (response.header("content-type") or "").lower()
@@ -99,6 +104,8 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
         if event_stream and b"\ndata:" in body:
             return "stream"
         return "lines" if are_json_lines(body.removeprefix(BOM).lstrip()) else "json"
+    if (response.header("content-encoding") or "identity").lower() != "identity":
+        return "compressed"
     return "stream" if event_stream and not start.startswith(b"<") else "other"
 
 
