@@ -49,7 +49,10 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
     start, end = stage.steady_started, stage.steady_ended
     if start is None or end is None or end <= start:
         return None
-    timing = _timing(manifest, stage)
+    scenario = manifest.stored  # priming comes before the scenario's stages
+    place = [each.index for each in loaded_stages(manifest)].index(stage.index)
+    own = scenario.stages[place].timing if place < len(scenario.stages) else None
+    timing = Timing.model_validate(own or scenario.timing or {})
     return Window(
         stage=stage.index,
         start_ns=start,
@@ -87,11 +90,3 @@ def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
     waited = given_up.select(((pl.col("a_ended_ns") - pl.col("scheduled_ns")) / 1e9).min()).item()
     limits = [limit for limit in (window.drain_s, waited) if limit]
     return min(limits) if limits else None
-
-
-def _timing(manifest: Manifest, stage: StageTimes) -> Timing:
-    """Return a stage's timing by the manifest's scenario; priming comes before the scenario's stages."""
-    place = [each.index for each in loaded_stages(manifest)].index(stage.index)
-    scenario = manifest.stored
-    own = scenario.stages[place].timing if place < len(scenario.stages) else None
-    return Timing.model_validate(own or scenario.timing or {})

@@ -91,7 +91,8 @@ def calibrate(
 ) -> Calibration:
     """Measure; nothing is stored. Interrupted where the person stops it, BadInput for `processes`
     that the machine has no cores for."""
-    cores = _cores()
+    linux = sys.platform == "linux"
+    cores = sorted(os.sched_getaffinity(0)) if linux else list(range(os.cpu_count() or 1))
     if processes > len(cores):
         raise BadInput(
             f"{processes} processes on {count_of(len(cores), 'usable core')} would measure each other",
@@ -261,9 +262,3 @@ def _most_streams(processes: int) -> int:
     )
     raise_open_files(most + OWN_FILES)
     return max(1, most)
-
-
-def _cores() -> list[int]:
-    if sys.platform == "linux":
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

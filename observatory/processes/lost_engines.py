@@ -98,13 +98,12 @@ def read_record(path: Path) -> RunningEngine | None:
         return None
 
 
-def end_lost_engines(folder: Path | None = None) -> list[str]:
+def end_lost_engines() -> list[str]:
     """End what is left of engines whose runner is gone; a line for each of them.
 
     An engine whose supervisor lives is the supervisor's: it ends it now.
     """
-    folder = records_folder() if folder is None else folder
-    here = boot_id()
+    folder, here = records_folder(), boot_id()
     lines = []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         record = read_record(path)

@@ -13,7 +13,6 @@ from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
-from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import asked_facts, check_inputs, masker_for, open_target
 from observatory.endpoints.opened import OpenContext
@@ -53,7 +52,9 @@ def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> Campai
         throttling=(target.throttling or scenario.throttling).policy,
         **asked_facts(target),
     )
-    facts = msgspec.structs.replace(facts, address_hash=address_of(campaign.workspace, target))
+    if facts.endpoint:  # None for one that is started here
+        found_at = address_hash(campaign.workspace, facts.endpoint)
+        facts = msgspec.structs.replace(facts, address_hash=found_at)
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         run_id=unique_name(scenario.name, target.name),
@@ -92,12 +93,6 @@ def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> Campai
     folder = create_run(campaign.workspace, manifest)
     stack.enter_context(hold_lock(folder))
     return CampaignMember(target, prices, folder, manifest)
-
-
-def address_of(workspace: Workspace, target: Target) -> str | None:
-    """Return the hash of where a target is found; None for one that is started here."""
-    endpoint = asked_facts(target).get("endpoint")
-    return address_hash(workspace, endpoint) if endpoint else None
 
 
 def open_member(

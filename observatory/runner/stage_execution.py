@@ -211,13 +211,11 @@ def _judge(
         return "complete", None  # the others carried on; the judge names the lost ones
     if code != 0 or not beats.ends:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return "crashed", f"the load generator ended with {how}: {_last_line(stage_execution.log)}"
+        log = stage_execution.log
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = cut_between_words(lines[-1], 300) if lines else f"{log.name} is empty"
+        return "crashed", f"the load generator ended with {how}: {last}"
     return "complete", None
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return cut_between_words(lines[-1], 300) if lines else f"{log.name} is empty"
 
 
 def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:

@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -74,22 +74,15 @@ class Sampler:
             frames = frames[os.write(self._journal, frames) :]
 
 
-class RepeatedReads(Protocol):
-    """What is read again and again."""
-
-    def read(self) -> None:
-        """Read once."""
-
-
-def sample_until(stop: threading.Event, sampler: RepeatedReads, interval_s: float) -> None:
-    """Read at start + k x interval; a slot that is already over is left out, not made up for."""
+def sample_until(stop: threading.Event, read: Callable[[], None], interval_s: float) -> None:
+    """Call `read` at start + k x interval; a slot that is already over is left out, not made up for."""
     started = time.monotonic()
     slot = 0
     while not stop.is_set():
         slot = max(slot, int((time.monotonic() - started) / interval_s)) + 1
         if stop.wait(started + slot * interval_s - time.monotonic()):
             return
-        sampler.read()
+        read()
 
 
 def main(config_path: str) -> None:
@@ -103,7 +96,7 @@ def main(config_path: str) -> None:
     sampler.read(FIRST_DEADLINE_S)
     sampler.before_load()
     os.write(sys.stdout.fileno(), READY)
-    sample_until(stop, sampler, config.interval_s)
+    sample_until(stop, sampler.read, config.interval_s)
     sampler.finish()
 
 

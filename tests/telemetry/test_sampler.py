@@ -274,7 +274,7 @@ def test_slots_are_absolute_and_missed_ones_are_left_out(monkeypatch: pytest.Mon
     event = clocked.stop
     monkeypatch.setattr(time, "monotonic", lambda: clocked.now)
     monkeypatch.setattr(event, "wait", clocked.wait)
-    sample_until(event, clocked, 1.0)  # type: ignore[arg-type]
+    sample_until(event, clocked.read, 1.0)
     assert clocked.read_at == [101.0, 102.0, 103.0, 106.0, 107.0]
 
 

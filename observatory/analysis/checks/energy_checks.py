@@ -33,9 +33,10 @@ def energy_gates(data: StageData) -> Iterator[Finding]:
             "energy_window", message, window.stage, round(window.seconds, 6), LEAST_WINDOW_S
         )
     yield from _gap(rows, window.stage)
+    idle = {(row.scope, row.method): row for row in reversed(_rows_of(data, None))}
     for row in rows:
         if row.basis == "measured" and row.energy_j is not None:
-            yield from _power(row, _idle_row(data, row), window.stage)
+            yield from _power(row, idle.get((row.scope, row.method)), window.stage)
         if row.disagreement_fraction is not None:
             message = (
                 f"counter and integral of {row.scope} energy differ by "
@@ -64,15 +65,6 @@ def _rows_of(data: StageData, stage: int | None) -> list[EnergyRow]:
         for row in data.manifest.energy
         if row.stage == stage and row.subject == "target" and row.counts and row.basis != "modelled"
     ]
-
-
-def _idle_row(data: StageData, row: EnergyRow) -> EnergyRow | None:
-    alike = [
-        idle
-        for idle in _rows_of(data, None)
-        if (idle.scope, idle.method) == (row.scope, row.method)
-    ]
-    return alike[0] if alike else None
 
 
 def _gap(rows: list[EnergyRow], stage: int) -> Iterator[Finding]:

@@ -63,31 +63,26 @@ def errors(data: StageData) -> Iterator[Finding]:
         yield from over_limit("errors", failed / n, message, data.window.stage)
 
 
-_KIND_OF_FAILURE = (
-    pl.when(FINAL_OVERLOADED)
-    .then(pl.lit("overloaded"))
-    .when(pl.col("outcome") == "throttled")
-    .then(pl.lit("rate limited"))
-    .when(pl.col("outcome") == "filtered")
-    .then(pl.lit("filtered"))
-    .when(pl.col("a_error_kind") == "reset")
-    .then(pl.lit("connections reset"))
-    .when(pl.col("a_error_kind") == "no_end")
-    .then(pl.lit("whole answers without the stream's end"))
-    .when(pl.col("a_error_kind") == "stall")
-    .then(pl.lit("stalled"))
-    .when(pl.col("outcome") == "timeout")
-    .then(pl.lit("timed out"))
-    .otherwise(pl.lit("other errors"))
-)
-"""What a service does when it is overloaded, as separate kinds; the rest in one word."""
+_KINDS_OF_FAILURE = {
+    "overloaded": FINAL_OVERLOADED,
+    "rate limited": pl.col("outcome") == "throttled",
+    "filtered": pl.col("outcome") == "filtered",
+    "connections reset": pl.col("a_error_kind") == "reset",
+    "whole answers without the stream's end": pl.col("a_error_kind") == "no_end",
+    "stalled": pl.col("a_error_kind") == "stall",
+    "timed out": pl.col("outcome") == "timeout",
+    "other errors": pl.lit(value=True),
+}
+"""What a service does when it is overloaded, as separate kinds, of which the first that applies counts; the
+rest in one word."""
 
 
 def _kinds_of_failure(data: StageData) -> str:
     """Return how many of each kind, most first, in brackets; nothing where nothing was sent and failed."""
+    named = (pl.when(applies).then(pl.lit(kind)) for kind, applies in _KINDS_OF_FAILURE.items())
     kinds = (
         data.counted.filter(pl.col("outcome") != "ok")
-        .group_by(_KIND_OF_FAILURE.alias("kind"))
+        .group_by(pl.coalesce(*named).alias("kind"))
         .len()
         .sort(["len", "kind"], descending=[True, False])
     )

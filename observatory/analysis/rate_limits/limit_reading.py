@@ -66,7 +66,8 @@ class LimitsSeen(msgspec.Struct, frozen=True):
 
     each: what one request took of the limit (the median). by_usage: the ceiling where tokens
     are counted by the answers' usage instead of when a request is admitted (prompt and output limit).
-    named: which limit the refusals' own words named. cost_usd: of its rows; spent_usd: what it counted
+    statuses: how many attempts ended with each HTTP status, "none" without an answer. named: which limit
+    the refusals' own words named. cost_usd: of its rows; spent_usd: what it counted
     against its cap, answers without usage at their worst (None in runs that did not count).
     """
 
@@ -116,7 +117,10 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
     """Return what a run shows of the limit that it was made to find, or of `unit`."""
     of = unit or unit_of(manifest)
     attempts = _attempts(manifest, frames)
-    each = _each(attempts, of)
+    each = 1.0
+    if of == "tokens":
+        taken = attempts.filter("let_in").get_column("taken").median()
+        each = float(taken) if isinstance(taken, int | float) else 0.0
     parts = [
         (stage, attempts.filter(pl.col("stage") == stage.index))
         for stage in manifest.stages
@@ -132,6 +136,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         by_usage = ceiling.a_minute * used / each if used else None
     refusals = attempts.filter(RATE_LIMITED)
     texts = [text for text in refusals.get_column("error_text").to_list() if text]
+    statuses = attempts.get_column("http_status").value_counts(sort=True)
     cost = frames.requests.get_column("cost_usd")
     return LimitsSeen(
         run_id=manifest.run_id,
@@ -146,7 +151,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
             attempts, realtime_ns=manifest.anchor.realtime_ns, provider=manifest.target.provider
         ),
         retry_advice=retry_advice(_limited_attempts(part, of, each)),
-        statuses=_statuses(attempts),
+        statuses={str(status or "none"): count for status, count in statuses.iter_rows()},
         named=[name for name, words in _NAMED.items() if any(map(words.search, texts))],
         words=texts[0] if texts else None,
         sent=attempts.height,
@@ -179,13 +184,6 @@ def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
 
 def _fixed(lengths: StoredLengths | None) -> int | None:
     return None if lengths is None else lengths.tokens
-
-
-def _each(attempts: pl.DataFrame, unit: Unit) -> float:
-    if unit == "requests":
-        return 1.0
-    taken = attempts.filter("let_in").get_column("taken").median()
-    return float(taken) if isinstance(taken, int | float) else 0.0
 
 
 def _limited_attempts(part: pl.DataFrame, unit: Unit, each: float) -> LimitedAttempts:
@@ -287,11 +285,3 @@ def advertised(
             if getattr(headers, name) is not None
         }
     return RateLimitHeaders(**latest)
-
-
-def _statuses(attempts: pl.DataFrame) -> dict[str, int]:
-    """Return how many attempts ended with each HTTP status; "none" is for those without an answer."""
-    counts = attempts.get_column("http_status").value_counts(sort=True)
-    return {
-        "none" if status is None else str(status): count for status, count in counts.iter_rows()
-    }

@@ -132,7 +132,7 @@ class Dependence:
         if not self._varies:
             return 1.0
         n, evidence = len(self.values), max(0.0, self._evidence)
-        first = min(0.9, (max(0.0, self._first_z) + UNSEEN_Z) / math.sqrt(n))
+        first = min(0.9, (max(0.0, self._serial_z[0]) + UNSEEN_Z) / math.sqrt(n))
         times = [(1 + first) / (1 - first)]
         if self.load is not None and float(self.load.var()) > 0:
             explained = (1.5 * evidence + UNSEEN_Z) ** 2 / n
@@ -163,14 +163,10 @@ class Dependence:
         ranks = (below + np.searchsorted(ordered, self.values, "right")) / 2
         return ranks - ranks.mean() if len(ranks) else ranks
 
-    @property
-    def _first_z(self) -> float:
-        """The first autocorrelation of the ranks in standard errors of independent values."""
-        return self._serial_z[0]
-
     @cached_property
     def _serial_z(self) -> tuple[float, float, float]:
-        """The tests that do without the load, in standard errors of independent values."""
+        """The tests that do without the load, that of the first autocorrelation first, in standard errors of
+        independent values."""
         ranks = self._ranks
         first = float((ranks[1:] * ranks[:-1]).mean() / (ranks**2).mean())
         return first * math.sqrt(len(ranks)), _long_z(ranks), _batches_z(ranks)

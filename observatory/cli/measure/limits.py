@@ -76,7 +76,6 @@ def limits(
 
     Example: observatory limits emulated-limited
     """
-
     workspace = open_workspace(results)
     if from_run is not None:
         answers = _reread(workspace, from_run)

@@ -1,7 +1,7 @@
 """A quote and a bill as people read them: low - expected - high, and the real cost."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import typer
@@ -12,7 +12,7 @@ from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number
-from observatory.economics.quote_figures import NOTHING, Quote, QuoteSpread
+from observatory.economics.quote_figures import NOTHING, Quote, QuoteSpread, StageQuote
 from observatory.presentation.dollars import write_usd, write_usd_range
 from observatory.runner.finished_run import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
@@ -64,9 +64,9 @@ def _of_target(one: Quote, runs: int) -> list[str]:
     for stage in one.stages:
         level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         rows.append((f"  {human_stage(stage.stage, level)}", ()))
-        rows += _figures(stage.requests, stage.prompt_tokens, stage.output_tokens, stage.usd)
+        rows += _figures(stage)
     rows.append(("  in all" if runs == 1 else f"  in all, for each of {count_of(runs, 'run')}", ()))
-    rows += _figures(one.requests, one.prompt_tokens, one.output_tokens, one.usd)
+    rows += _figures(one)
     return [*_aligned(rows), *(line for note in _notes(one) for line in _folded(note, "    "))]
 
 
@@ -89,19 +89,11 @@ def _notes(one: Quote) -> list[str]:
     return notes
 
 
-def _figures(
-    requests: QuoteSpread,
-    prompt_tokens: QuoteSpread,
-    output_tokens: QuoteSpread,
-    usd: QuoteSpread | None,
-) -> list[tuple[str, Iterable[str]]]:
-    counted = (
-        ("requests", requests), ("prompt tokens", prompt_tokens), ("output tokens", output_tokens),
-    )  # fmt: skip
-    rows = [(f"    {name}", [_count(end) for end in _ends(spread)]) for name, spread in counted]
-    if usd is not None:
-        rows.append(("    US dollars", [write_usd(end) for end in _ends(usd)]))
-    return list(rows)
+def _figures(of: Quote | StageQuote) -> Iterator[tuple[str, Iterable[str]]]:
+    for name in ("requests", "prompt_tokens", "output_tokens"):
+        yield f"    {name.replace('_', ' ')}", map(_count, _ends(getattr(of, name)))
+    if of.usd is not None:
+        yield "    US dollars", map(write_usd, _ends(of.usd))
 
 
 def _aligned(rows: list[tuple[str, Iterable[str]]]) -> list[str]:

@@ -155,7 +155,6 @@ def delete(
 
     Example: observatory runs delete 20261121T225300Z-quickstart-emulated-api-1a2b --yes
     """
-
     from observatory.store.ingest.housekeeping import delete_runs
 
     workspace, chosen = _chosen(run, results)

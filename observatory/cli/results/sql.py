@@ -105,7 +105,6 @@ def _format(chosen: AnswerFormat | None, out: Path | None) -> AnswerFormat:
 
 
 def _write(answer: "QueryResult", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
-
     names = [name for name, _ in answer.columns]
     if chosen is AnswerFormat.table:
         show_table(names, answer.rows, limit)

@@ -82,7 +82,6 @@ def package_checks() -> list["Check"]:
 
 def engine_checks() -> list["Check"]:
     """Return what each kind of target needs on this machine: engines, and the models of the quickstart."""
-
     from observatory.endpoints.catalogue import on_this_machine
     from observatory.telemetry.machine.checkup import Check
 
@@ -99,7 +98,6 @@ def key_checks(
 
     A target that comes with the package is ready for a key that not everybody has: it is not missed.
     """
-
     from observatory.inputs.target_files import load_targets, read_targets
     from observatory.telemetry.machine.checkup import Check
 

@@ -96,13 +96,17 @@ def listing(workspace: Workspace) -> list[str]:
 
 def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[str]:
     """Return what a person reads when it serves: that it is emulated, where, how, and what to try."""
-    from observatory.core.units import human_seconds
+    from observatory.core.units import human_number, human_seconds
+    from observatory.emulator.capacity import capacity_rps
 
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
     ttft = f"{human_seconds(profile.ttft_median)}, p95 {human_seconds(profile.ttft_p95)}"
     gap = (
         f"{human_seconds(profile.inter_token_median)}, p95 {human_seconds(profile.inter_token_p95)}"
     )
+    rate, capacity = capacity_rps(profile), ""
+    if rate is not None:
+        capacity = f"{human_number(rate)} requests/s with answers of its own length (computed)"
     limits = profile.limits.model_dump(exclude_defaults=True)
     faults = [(kind, rate) for kind, rate in profile.faults.rates() if rate > 0]
     rows = [
@@ -118,7 +122,7 @@ def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[s
             "max_tokens is kept",
         ),
         ("at once", str(profile.slots or "no limit")),
-        ("capacity", _capacity(profile)),
+        ("capacity", capacity),
         ("limits", ", ".join(f"{value} {name}" for name, value in limits.items())),
         ("faults", ", ".join(f"{kind} {rate:.1%}" for kind, rate in faults)),
         ("seed", str(profile.seed)),
@@ -144,14 +148,3 @@ def farewell(served: "Served") -> str:
         for name, key in (("p50", "p50_s"), ("p99", "p99_s"), ("max", "max_s"))
     )
     return f"emulator ended after {requests}; its own writes were late by {figures}"
-
-
-def _capacity(profile: "Profile") -> str:
-    """Return what it can serve, where that can be computed."""
-    from observatory.core.units import human_number
-    from observatory.emulator.capacity import capacity_rps
-
-    rate = capacity_rps(profile)
-    if rate is None:
-        return ""
-    return f"{human_number(rate)} requests/s with answers of its own length (computed)"

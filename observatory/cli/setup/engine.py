@@ -68,7 +68,6 @@ def list_engines(json_output: JsonOption = False) -> None:
 
     Example: observatory engine list --json
     """
-
     from observatory.engines.installed import installed_engines
     from observatory.engines.removal import unused_torch
 
@@ -109,7 +108,6 @@ def remove(
 
 def this_host() -> "HostFacts":
     """Return what the machine is, for an engine's record; its name is left out."""
-
     from observatory.engines.install import HostFacts
     from observatory.telemetry.machine.environment import describe_environment
 

@@ -36,7 +36,6 @@ def list_models(json_output: JsonOption = False) -> None:
 
     Example: observatory model list --json
     """
-
     rows = [model_row(name) for name in model_catalogue.MODELS]
     if json_output:
         print_json(rows)

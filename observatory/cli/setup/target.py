@@ -34,7 +34,6 @@ def list_targets(json_output: JsonOption = False) -> None:
 
     Example: observatory target list --json
     """
-
     from observatory.inputs.target_files import load_targets
 
     rows = [target_row(target) for target in load_targets(open_workspace()).values()]
@@ -75,7 +74,6 @@ def list_providers(
 
     Example: observatory target providers --json
     """
-
     if page is not None:
         page.write_text(page_with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         return
@@ -174,7 +172,6 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
 
 def _show(connection: "Connection", json_output: bool = False) -> None:
     """Print a request as it would leave, with keys by name only."""
-
     from observatory.endpoints.check import would_send
 
     if json_output:

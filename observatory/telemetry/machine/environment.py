@@ -19,20 +19,11 @@ import pynvml
 
 from observatory.telemetry.sensors.nvml_readings import error_name
 
-PACKAGES: dict[str, str] = {
-    "observatory": "inference-observatory",
-    "locust": "locust",
-    "gevent": "gevent",
-    "duckdb": "duckdb",
-    "polars": "polars",
-    "altair": "altair",
-    "openai": "openai",
-    "codecarbon": "codecarbon",
-    "nvidia-ml-py": "nvidia-ml-py",
-    "genai-prices": "genai-prices",
-    "ecologits": "ecologits",
-    "xllamacpp": "xllamacpp",
-}
+_ITS_OWN_NAME = (
+    "locust", "gevent", "duckdb", "polars", "altair", "openai", "codecarbon", "nvidia-ml-py",
+    "genai-prices", "ecologits", "xllamacpp",
+)  # fmt: skip
+PACKAGES = {"observatory": "inference-observatory", **{name: name for name in _ITS_OWN_NAME}}
 """Name in a manifest -> name of the distribution."""
 
 

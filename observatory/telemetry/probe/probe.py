@@ -173,7 +173,7 @@ def serve_probe(config: ProbeConfig, banner: Callable[[str, int], None]) -> None
     try:
         banner(config.bind, server.server_port)
         probe.begin(stop.is_set)
-        sample_until(stop, probe, config.interval_s)
+        sample_until(stop, probe.read, config.interval_s)
     finally:
         server.shutdown()
         server.server_close()

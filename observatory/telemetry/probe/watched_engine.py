@@ -48,19 +48,14 @@ class WatchedEngine:
             return {}
         if self._looked is None or self._clock() - self._looked >= AGAIN_S:
             self._looked = self._clock()
-            found = matching(self._command, _command_lines(), os.getpid())
+            lines = {
+                process.pid: (process.info["ppid"], " ".join(process.info["cmdline"]))
+                for process in psutil.process_iter(["ppid", "cmdline"])
+                if process.info["cmdline"] is not None  # as where it may not be read
+            }
+            found = matching(self._command, lines, os.getpid())
             self._roles = {
                 ROLE if place == 1 else f"{ROLE}-{place}": pid
                 for place, pid in enumerate(found, start=1)
             }
         return self._roles
-
-
-def _command_lines() -> dict[int, tuple[int, str]]:
-    lines: dict[int, tuple[int, str]] = {}
-    for process in psutil.process_iter():
-        try:
-            lines[process.pid] = (process.ppid(), " ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return lines

@@ -148,7 +148,11 @@ class CodecarbonSensor:
             at, total = self._readings.popleft()
             if self._modes is None:  # known by now: nothing is read before they are
                 self._modes = _modes(self._tracker)
-                samples += self._models(at, self._modes)
+                samples += [
+                    self._sample(at, f"{scope}/{mode}", "full_load_power_w", power)
+                    for scope, (mode, power) in self._modes.items()
+                    if power is not None
+                ]
             self._last_at = at
             energies = {
                 "cpu": total.cpu_energy,
@@ -160,13 +164,6 @@ class CodecarbonSensor:
                 for scope, (mode, _) in self._modes.items()
             ]
         return samples
-
-    def _models(self, at: int, modes: dict[str, tuple[str, float | None]]) -> list[Sample]:
-        return [
-            self._sample(at, f"{scope}/{mode}", "full_load_power_w", power)
-            for scope, (mode, power) in modes.items()
-            if power is not None
-        ]
 
     def _grid(self, now: int) -> list[Sample]:
         if self._said_grid:

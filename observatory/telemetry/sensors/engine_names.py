@@ -57,20 +57,12 @@ _LLAMA_PROMPT = "llamacpp:prompt_tokens_total + llamacpp:prompt_tokens_cached_to
 
 def _histogram(metric: str, meaning: str, **names: Names) -> tuple[Term, Term]:
     """Return the sum and the count of a histogram of seconds."""
-    return (
-        Term(
-            f"{metric}_sum",
-            "counter",
-            f"{meaning}, seconds of all together",
-            **{engine: tuple(f"{name}_sum" for name in own) for engine, own in names.items()},
-        ),
-        Term(
-            f"{metric}_count",
-            "counter",
-            "how many they are of",
-            **{engine: tuple(f"{name}_count" for name in own) for engine, own in names.items()},
-        ),
-    )
+
+    def term(part: str, meaning: str) -> Term:
+        series = {engine: tuple(f"{name}_{part}" for name in own) for engine, own in names.items()}
+        return Term(f"{metric}_{part}", "counter", meaning, **series)
+
+    return term("sum", f"{meaning}, seconds of all together"), term("count", "how many they are of")
 
 
 VOCABULARY: tuple[Term, ...] = (

@@ -38,7 +38,6 @@ def poll(
     stop: Callable[[], bool],
     *,
     seconds: float,
-    step_s: float = STEP_S,
 ) -> tuple[Sequences, dict[tuple[str, str], str]]:
     """Read every GPU again and again; return the readings, and the errors of those never read."""
     calls = [
@@ -62,8 +61,8 @@ def poll(
                     errors[name, metric] = error_name(error)
                 else:
                     found.setdefault((name, metric), []).append((time.monotonic_ns(), value))
-        turn = max(turn + 1, int((time.monotonic() - begun) / step_s))
-        time.sleep(max(0.0, begun + turn * step_s - time.monotonic()))
+        turn = max(turn + 1, int((time.monotonic() - begun) / STEP_S))
+        time.sleep(max(0.0, begun + turn * STEP_S - time.monotonic()))
     return found, errors
 
 
