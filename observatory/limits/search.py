@@ -8,14 +8,7 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.inputs.price_files import agreed_prices
-from observatory.limits.limit_probe import (
-    LimitAnswer,
-    LimitProbe,
-    find_limit,
-    requests_known,
-    token_size,
-    tokens_said,
-)
+from observatory.limits import limit_probe
 from observatory.limits.limit_steps import Bounds
 from observatory.runner.members import unique_name
 from observatory.runner.progress import Observer
@@ -58,7 +51,7 @@ class SearchBounds:
 class FoundLimits:
     """An answer for each limit that was looked for, and the label of the runs that they are read from."""
 
-    answers: list[LimitAnswer]
+    answers: list[limit_probe.LimitAnswer]
     label: str
 
 
@@ -66,18 +59,18 @@ def find_limits(
     workspace: Workspace, target: Target, bounds: SearchBounds, observer: Observer
 ) -> FoundLimits:
     """Probe each limit within its bounds; stop early where a probe is interrupted, fails or is refused."""
-    answers: list[LimitAnswer] = []
+    answers: list[limit_probe.LimitAnswer] = []
     usd, label = bounds.usd, unique_name(f"limits-{target.name[:LABEL_NAME]}")
     rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
     for unit in bounds.units:
         each, said, up_to = 1.0, None, min(bounds.up_to_rpm, rate)
         if unit == "tokens":
-            said, known = tokens_said(answers), requests_known(answers)
-            each = token_size(bounds.up_to_tpm, said, known)
+            said, known = limit_probe.tokens_said(answers), limit_probe.requests_known(answers)
+            each = limit_probe.token_size(bounds.up_to_tpm, said, known)
             up_to = min(bounds.up_to_tpm, rate * each)
         probe_bounds = Bounds(bounds.requests, bounds.minutes, up_to, usd)
-        probe = LimitProbe(unit, target, probe_bounds, each, said, label)
-        answer = find_limit(workspace, probe, observer)
+        probe = limit_probe.LimitProbe(unit, target, probe_bounds, each, said, label)
+        answer = limit_probe.find_limit(workspace, probe, observer)
         if answer is None:
             break
         answers.append(answer)

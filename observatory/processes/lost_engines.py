@@ -11,15 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observatory.core.workspace import cache_folder
-from observatory.processes.process_tree import (
-    Lineage,
-    Process,
-    belonging,
-    end_all,
-    marker_of,
-    read_process,
-    read_processes,
-)
+from observatory.processes import process_tree
 
 GRACE_S, LIMIT_S = 3.0, 20.0
 _SUPERVISORS = (
@@ -37,7 +29,7 @@ class RunningEngine:
     name: str
     boot: str
     runner: tuple[int, int]
-    lineage: Lineage
+    lineage: process_tree.Lineage
 
 
 def records_folder() -> Path:
@@ -61,7 +53,7 @@ def record_path(marker: str) -> Path:
 
 def this_process() -> tuple[int, int, str]:
     """Return this process's number, its start in ticks, and the machine's start."""
-    own = read_process(os.getpid())
+    own = process_tree.read_process(os.getpid())
     return os.getpid(), own.started if own is not None else 0, boot_id()
 
 
@@ -88,7 +80,7 @@ def read_record(path: Path) -> RunningEngine | None:
             name=str(found["name"]),
             boot=str(boot),
             runner=(int(pid), int(started)),
-            lineage=Lineage(
+            lineage=process_tree.Lineage(
                 marker=str(found["marker"]),
                 engine=(int(engine[0]), int(engine[1])),
                 known=frozenset((int(pid), int(started)) for pid, started in found["known"]),
@@ -115,7 +107,7 @@ def end_lost_engines() -> list[str]:
             lines += _end(record.name, _still_its(record.lineage))
             path.unlink(missing_ok=True)
     for marker in _lost_markers(here):
-        lines += _end("an engine", Lineage(marker))
+        lines += _end("an engine", process_tree.Lineage(marker))
     return lines
 
 
@@ -126,8 +118,8 @@ def _start(boot: str) -> str:
 def _lost_markers(here: str) -> list[str]:
     """Return the markers in this machine's processes whose runner is gone and whose supervisor is too."""
     found: dict[str, bool] = {}
-    for process in read_processes().values():
-        marker = marker_of(process.pid)
+    for process in process_tree.read_processes().values():
+        marker = process_tree.marker_of(process.pid)
         if marker is None or process.dead:
             continue
         _, _, whose = marker.partition(":")
@@ -139,19 +131,19 @@ def _lost_markers(here: str) -> list[str]:
     return [marker for marker, kept in found.items() if not kept]
 
 
-def _end(name: str, lineage: Lineage) -> list[str]:
-    def find() -> list[Process]:
-        return belonging(read_processes(), lineage)
+def _end(name: str, lineage: process_tree.Lineage) -> list[str]:
+    def find() -> list[process_tree.Process]:
+        return process_tree.belonging(process_tree.read_processes(), lineage)
 
     found = find()
     if not found:
         return []
-    left = end_all(find, grace_s=GRACE_S, limit_s=LIMIT_S)
+    left = process_tree.end_all(find, grace_s=GRACE_S, limit_s=LIMIT_S)
     said = f"{name}: its run was killed; ended what was left of it (process {_numbers(found)})"
     return [said + (f"; {_numbers(left)} would not end" if left else "")]
 
 
-def _still_its(lineage: Lineage) -> Lineage:
+def _still_its(lineage: process_tree.Lineage) -> process_tree.Lineage:
     """Return it without its session where nothing that is known of the engine is left in it.
 
     Such a session's number may have been given again since: a record can be days old.
@@ -161,25 +153,25 @@ def _still_its(lineage: Lineage) -> Lineage:
     held = any(
         first is not None
         and process.session == first[0]
-        and (process.name in known or marker_of(process.pid) == lineage.marker)
-        for process in read_processes().values()
+        and (process.name in known or process_tree.marker_of(process.pid) == lineage.marker)
+        for process in process_tree.read_processes().values()
     )
-    return lineage if held else Lineage(lineage.marker, None, lineage.known)
+    return lineage if held else process_tree.Lineage(lineage.marker, None, lineage.known)
 
 
-def _numbers(processes: list[Process]) -> str:
+def _numbers(processes: list[process_tree.Process]) -> str:
     return ", ".join(str(number) for number in sorted(process.pid for process in processes))
 
 
 def _lives(name: tuple[int, int]) -> bool:
-    process = read_process(name[0])
+    process = process_tree.read_process(name[0])
     return process is not None and process.name == name and not process.dead
 
 
-def _kept(lineage: Lineage) -> bool:
+def _kept(lineage: process_tree.Lineage) -> bool:
     return any(
-        is_supervisor(process.pid) and marker_of(process.pid) == lineage.marker
-        for process in read_processes().values()
+        is_supervisor(process.pid) and process_tree.marker_of(process.pid) == lineage.marker
+        for process in process_tree.read_processes().values()
         if not process.dead
     )
 

@@ -3,8 +3,8 @@
 Reads a file that another process writes; independent of the engine except for the pattern of such lines.
 """
 
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from observatory.connect.masking import cut_between_words
@@ -47,33 +47,29 @@ class ServerLog:
 
     def tail(self, lines: int = 3) -> list[str]:
         """Return the last lines of it that are not empty, none from before it was started."""
-        try:
-            with self.path.open("rb") as log:
-                log.seek(max(self._start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                text = log.read().decode("utf-8", "replace")
-        except OSError:
-            return []
+        size = 0
+        with suppress(OSError):
+            size = self.path.stat().st_size
+        text = self._read(max(self._start, size - _TAIL_BYTES)).decode("utf-8", "replace")
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
 
     def whole(self) -> list[str]:
         """Return every line of it since it was started."""
-        try:
-            with self.path.open("rb") as log:
-                log.seek(self._start)
-                return log.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return []
+        return self._read(self._start).decode("utf-8", "replace").splitlines()
 
     def fresh(self) -> list[str]:
         """Return the whole lines that were added since the last call."""
-        try:
-            with self.path.open("rb") as log:
-                log.seek(self._read_to)
-                data = log.read(_TAIL_BYTES)
-        except OSError:
-            return []
+        data = self._read(self._read_to, _TAIL_BYTES)
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) == _TAIL_BYTES:
             end = len(data)  # one endless line must not stop us for good
         self._read_to += end
         return data[:end].decode("utf-8", "replace").splitlines()
+
+    def _read(self, start: int, most: int = -1) -> bytes:
+        try:
+            with self.path.open("rb") as log:
+                log.seek(start)
+                return log.read(most)
+        except OSError:
+            return b""

@@ -18,15 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.processes import lost_engines, supervisor
-from observatory.processes.process_tree import (
-    MARKER,
-    Lineage,
-    Process,
-    belonging,
-    end_all,
-    read_processes,
-)
+from observatory.processes import lost_engines, process_tree, supervisor
 from observatory.processes.server_child import ending
 from observatory.processes.server_log import ServerLog
 
@@ -63,7 +55,7 @@ class SupervisedChild:
         self._grace_s = grace_s
         self._marker = lost_engines.new_marker(secrets.token_hex(8))
         self._record = lost_engines.record_path(self._marker)
-        self._lineage = Lineage(self._marker)
+        self._lineage = process_tree.Lineage(self._marker)
         self._code: int | None = None
         self._ended = False
         self._gathered = b""
@@ -81,7 +73,7 @@ class SupervisedChild:
                 command += [str(status), str(self._record), json.dumps(facts)]
                 self._supervisor = subprocess.Popen(
                     command + argv,
-                    env={**environment, MARKER: self._marker},
+                    env={**environment, process_tree.MARKER: self._marker},
                     stdin=held,
                     stdout=log,
                     stderr=log,
@@ -168,7 +160,7 @@ class SupervisedChild:
             over = self._supervisor.poll() is not None or time.monotonic() > deadline
             select.select([self._status], [], [], max(0.0, deadline - time.monotonic()))
             self._listen(command)
-            if over and self._lineage == Lineage(self._marker):
+            if over and self._lineage == process_tree.Lineage(self._marker):
                 raise EnvironmentFailed(
                     f"the process that keeps {self.name} did not start it; {self.log.last_words()}",
                     where=sys.executable,
@@ -186,7 +178,7 @@ class SupervisedChild:
             said: dict[str, Any] = json.loads(line)
             if "started" in said:
                 pid, started = said["started"]
-                self._lineage = Lineage(self._marker, (pid, started))
+                self._lineage = process_tree.Lineage(self._marker, (pid, started))
             elif "failed" in said:
                 raise EnvironmentFailed(f"it cannot be executed: {said['failed']}", where=command)
             elif "ended" in said:
@@ -196,12 +188,12 @@ class SupervisedChild:
         """End what the supervisor left, having been killed itself, or held up."""
         record = lost_engines.read_record(self._record)
         known = record.lineage.known if record is not None else frozenset[tuple[int, int]]()
-        lineage = Lineage(self._marker, self._lineage.engine, known)
+        lineage = process_tree.Lineage(self._marker, self._lineage.engine, known)
 
-        def find() -> list[Process]:
-            return belonging(read_processes(), lineage)
+        def find() -> list[process_tree.Process]:
+            return process_tree.belonging(process_tree.read_processes(), lineage)
 
-        if not end_all(
+        if not process_tree.end_all(
             find, grace_s=min(supervisor.GRACE_S, self._grace_s), limit_s=supervisor.LIMIT_S
         ):
             self._record.unlink(missing_ok=True)

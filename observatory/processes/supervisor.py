@@ -15,15 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from observatory.processes.process_tree import (
-    MARKER,
-    Lineage,
-    Process,
-    belonging,
-    end_all,
-    read_process,
-    read_processes,
-)
+from observatory.processes import process_tree
 
 MAIN_GRACE_S = 10.0
 """How long the engine's first process may take to end itself and its own in order."""
@@ -44,8 +36,8 @@ class Supervisor:
         self._status = status
         self._record = record
         self._facts = facts
-        self._lineage = Lineage(os.environ.get(MARKER, ""))
-        self._engine: Process | None = None
+        self._lineage = process_tree.Lineage(os.environ.get(process_tree.MARKER, ""))
+        self._engine: process_tree.Process | None = None
         self._code: int | None = None
         self._seen: set[tuple[int, int]] = set()
 
@@ -63,8 +55,10 @@ class Supervisor:
         except OSError as error:
             self._say(failed=error.strerror or str(error))
             return _EXEC_FAILED
-        self._engine = read_process(pid) or Process(pid, os.getpid(), pid, 0, dead=False)
-        self._lineage = Lineage(self._lineage.marker, self._engine.name)
+        self._engine = process_tree.read_process(pid) or process_tree.Process(
+            pid, os.getpid(), pid, 0, dead=False
+        )
+        self._lineage = process_tree.Lineage(self._lineage.marker, self._engine.name)
         self._look()
         self._say(started=list(self._engine.name))
         self._wait(wake, ending)
@@ -99,7 +93,7 @@ class Supervisor:
             deadline = time.monotonic() + grace_s
             while not self._has_ended() and time.monotonic() < deadline:
                 time.sleep(0.02)
-        left = end_all(
+        left = process_tree.end_all(
             self._belonging, grace_s=min(GRACE_S, grace_s), limit_s=LIMIT_S, reap=self._reap
         )
         self._reap()
@@ -107,8 +101,10 @@ class Supervisor:
             self._record.unlink(missing_ok=True)
         self._say(ended=self._code, left=[process.pid for process in left])
 
-    def _belonging(self) -> list[Process]:
-        return belonging(read_processes(), self._lineage, adopter=os.getpid())
+    def _belonging(self) -> list[process_tree.Process]:
+        return process_tree.belonging(
+            process_tree.read_processes(), self._lineage, adopter=os.getpid()
+        )
 
     def _has_ended(self) -> bool:
         self._reap()
@@ -130,7 +126,7 @@ class Supervisor:
         if seen == self._seen and self._record.exists():
             return
         self._seen = seen
-        self._lineage = Lineage(
+        self._lineage = process_tree.Lineage(
             self._lineage.marker, self._lineage.engine, self._lineage.known | seen
         )
         written = self._facts | {

@@ -17,20 +17,7 @@ from observatory.core.plan import Plan, plan_sha256
 from observatory.core.run import Manifest
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
-from observatory.store.folder.campaigns import (
-    CAMPAIGN_FORMAT,
-    CampaignFile,
-    PlannedCell,
-    PlannedTurn,
-    StartedRun,
-    campaign_folder,
-    changed,
-    missing,
-    read_campaign,
-    refreshed,
-    unfinished_campaigns,
-    write_campaign,
-)
+from observatory.store.folder import campaigns
 
 LAST = "last"
 
@@ -47,13 +34,13 @@ class ScheduledCell:
 class CampaignLog:
     """campaign.json as it grows: a run is noted when its folder exists and when it is sealed."""
 
-    def __init__(self, workspace: Workspace, file: CampaignFile) -> None:
+    def __init__(self, workspace: Workspace, file: campaigns.CampaignFile) -> None:
         self._workspace = workspace
         self.file = file
 
     def begun(self, turn: int, cell: int, run_id: str) -> None:
         """Called when a run was begun."""
-        self._write([*self.file.runs, StartedRun(turn, cell, run_id)])
+        self._write([*self.file.runs, campaigns.StartedRun(turn, cell, run_id)])
 
     def ended(self, manifest: Manifest) -> None:
         """Called when a run was sealed and judged."""
@@ -75,12 +62,12 @@ class CampaignLog:
         """Return what is still to be measured."""
         return [
             ScheduledCell(number, self.file.turns[number].block, tuple(cells))
-            for number, cells in missing(self.file)
+            for number, cells in campaigns.missing(self.file)
         ]
 
-    def _write(self, runs: list[StartedRun]) -> None:
+    def _write(self, runs: list[campaigns.StartedRun]) -> None:
         self.file = msgspec.structs.replace(self.file, runs=runs)
-        write_campaign(self._workspace, self.file)
+        campaigns.write_campaign(self._workspace, self.file)
 
 
 def new_campaign_log(
@@ -93,32 +80,32 @@ def new_campaign_log(
     options: dict[str, Any],
 ) -> CampaignLog:
     """Return the campaign log of a matrix that begins now, on disk."""
-    file = CampaignFile(
-        format=CAMPAIGN_FORMAT,
+    file = campaigns.CampaignFile(
+        format=campaigns.CAMPAIGN_FORMAT,
         campaign_id=campaign_id,
         scenario=scenario.name,
         asked=asked,
         created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         fingerprints=fingerprints(scenario, plan, design),
-        cells=[PlannedCell(cell.target.name, cell.factors) for cell in design.cells],
-        turns=[PlannedTurn(turn.block, list(turn.cells)) for turn in design.turns],
+        cells=[campaigns.PlannedCell(cell.target.name, cell.factors) for cell in design.cells],
+        turns=[campaigns.PlannedTurn(turn.block, list(turn.cells)) for turn in design.turns],
         repeats=design.repeats,
         order=design.order,
         seed=scenario.seed,
         confounded=list(design.confounded),
         options=options,
     )
-    write_campaign(workspace, file)
+    campaigns.write_campaign(workspace, file)
     return CampaignLog(workspace, file)
 
 
-def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignFile:
+def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> campaigns.CampaignFile:
     """Return the unfinished campaign of a scenario by its id, or the `last` of them; BadInput without one."""
     if wanted != LAST:
-        folder = campaign_folder(workspace, wanted)
+        folder = campaigns.campaign_folder(workspace, wanted)
         if folder.parent != workspace.campaigns:
             raise BadInput("is no campaign's id", where=f"--resume {wanted}")
-        file = read_campaign(folder)
+        file = campaigns.read_campaign(folder)
         if file.scenario != scenario:
             raise BadInput(
                 f"campaign {wanted} is of scenario {file.scenario}, not of {scenario}",
@@ -126,7 +113,9 @@ def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignF
                 fix=f"observatory run {file.asked} --resume {wanted}",
             )
         return file
-    fitting = [file for file in unfinished_campaigns(workspace) if file.scenario == scenario]
+    fitting = [
+        file for file in campaigns.unfinished_campaigns(workspace) if file.scenario == scenario
+    ]
     if not fitting:
         raise BadInput(
             f"scenario {scenario} has no unfinished campaign",
@@ -137,10 +126,14 @@ def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignF
 
 
 def resumed(
-    workspace: Workspace, file: CampaignFile, scenario: Scenario, plan: Plan, design: Design
+    workspace: Workspace,
+    file: campaigns.CampaignFile,
+    scenario: Scenario,
+    plan: Plan,
+    design: Design,
 ) -> CampaignLog:
     """Return the campaign log of a campaign that goes on; BadInput where what it would measure is not the same."""
-    differs = changed(file, fingerprints(scenario, plan, design))
+    differs = campaigns.changed(file, fingerprints(scenario, plan, design))
     if differs:
         raise BadInput(
             f"the scenario is not what it was when campaign {file.campaign_id} began: "
@@ -148,7 +141,7 @@ def resumed(
             where=f"--resume {file.campaign_id}",
             fix="put it back as it was, or start again without --resume",
         )
-    campaign_log = CampaignLog(workspace, refreshed(workspace, file))
+    campaign_log = CampaignLog(workspace, campaigns.refreshed(workspace, file))
     unsealed = [run.run_id for run in campaign_log.file.runs if run.status == "running"]
     if unsealed:
         raise EnvironmentFailed(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from observatory.core.caps_spent import CapsSpent
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
@@ -40,14 +42,8 @@ def spent_of(manifest: Manifest, budget: Budget) -> Spent:
     """
     if manifest.status in ("running", "crashed") and any(not s.counted for s in manifest.stages):
         return whole(budget)
-    found = manifest.spent or CapsSpent()
-    return Spent(
-        found.requests or 0,
-        found.output_tokens or 0,
-        found.usd or 0.0,
-        found.assumed_usd or 0.0,
-        found.overrun or 1.0,
-    )
+    found = msgspec.structs.asdict(manifest.spent or CapsSpent())
+    return Spent(**{name: counted for name, counted in found.items() if counted is not None})
 
 
 def whole(budget: Budget) -> Spent:

@@ -1,7 +1,7 @@
 """The guard over money: what a run may still spend, and whether it may start at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from observatory.core.caps_spent import CapsSpent
 from observatory.core.errors import BadInput
@@ -39,9 +39,7 @@ class Spent:
 
     def stored(self) -> CapsSpent:
         """Return it as a manifest has it."""
-        return CapsSpent(
-            self.requests, self.output_tokens, self.usd, self.assumed_usd, self.overrun
-        )
+        return CapsSpent(*astuple(self))
 
 
 def check_may_spend(

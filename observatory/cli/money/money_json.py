@@ -4,15 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from observatory.analysis.billing.serving import (
-    INVALID,
-    BreakEvenReport,
-    is_invalid,
-    month_ends,
-    month_of,
-    no_month,
-    steps_of,
-)
+from observatory.analysis.billing import serving
 from observatory.cli.money.money_views import Changes, input_lines
 from observatory.core.money.demand import Demand
 from observatory.economics.fleet import MonthlyCost
@@ -20,7 +12,7 @@ from observatory.presentation.break_even_text import cache_sentence, interval, n
 from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
 
 
-def answer_json(one: BreakEvenReport, changed: Changes) -> dict[str, Any]:
+def answer_json(one: serving.BreakEvenReport, changed: Changes) -> dict[str, Any]:
     """Return the whole answer for scripts."""
     found = one.found
     at = found.at if found else None
@@ -42,7 +34,7 @@ def answer_json(one: BreakEvenReport, changed: Changes) -> dict[str, Any]:
         "changed_since_sealed": dict(changed),
         "demand": one.demand.model_dump(mode="json"),
         "peak_source": one.demand.peak_source,
-        "steps": [asdict(step) for step in steps_of(one)],
+        "steps": [asdict(step) for step in serving.steps_of(one)],
         "volume_requests_a_day": one.volume,
         "self_usd_a_month": one.self_month.usd if one.self_month else None,
         "self_usd_a_month_ends": _ends_json(one.self_row, one),
@@ -52,8 +44,8 @@ def answer_json(one: BreakEvenReport, changed: Changes) -> dict[str, Any]:
     }
 
 
-def _ends_json(row: MoneyRow, one: BreakEvenReport) -> dict[str, Any] | None:
-    return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
+def _ends_json(row: MoneyRow, one: serving.BreakEvenReport) -> dict[str, Any] | None:
+    return None if one.volume is None else asdict(serving.month_ends(row, one.demand, one.volume))
 
 
 _OF_RUN = ("run_id", "target", "emulated", "billing", "price_basis")
@@ -78,21 +70,21 @@ def cost_json(
     changed: Changes,
 ) -> dict[str, Any]:
     """Return one run for scripts."""
-    month = None if volume is None else month_of(row, demand, volume)
-    left_out = is_invalid(row)
+    month = None if volume is None else serving.month_of(row, demand, volume)
+    left_out = serving.is_invalid(row)
     if left_out:
         components = figures = ()
     return {
         **_picked(row, _OF_RUN),
         **(dict.fromkeys(_OF_REQUEST) if left_out else _picked(row, _OF_REQUEST)),
         "verdict": row.verdict,
-        "left_out": INVALID if left_out else None,
+        "left_out": serving.INVALID if left_out else None,
         "changed_since_sealed": changed.get(row.run_id),
         "components": [_picked(one, _OF_COMPONENT) for one in components],
         "figures": [_picked(one, _OF_FIGURE) for one in figures],
         "cache": None if left_out else cache_sentence(row),
         "demand": demand.model_dump(mode="json"),
-        "no_month": no_month(row) if month is None and volume is not None else None,
+        "no_month": serving.no_month(row) if month is None and volume is not None else None,
         "month": None if month is None else _month_json(row, demand, month),
     }
 
@@ -101,7 +93,7 @@ def _month_json(row: MoneyRow, demand: Demand, month: MonthlyCost) -> dict[str, 
     return {
         "requests_a_day": month.requests_a_day,
         "usd": month.usd,
-        **asdict(month_ends(row, demand, month.requests_a_day)),
+        **asdict(serving.month_ends(row, demand, month.requests_a_day)),
         "usd_per_request": month.usd_per_request,
         "replicas": month.replicas,
         "utilisation": month.utilisation,

@@ -3,15 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from observatory.analysis.billing.serving import (
-    INVALID,
-    BreakEvenReport,
-    is_invalid,
-    month_ends,
-    month_of,
-    no_month,
-    steps_of,
-)
+from observatory.analysis.billing import serving
 from observatory.cli.answers import show_table
 from observatory.cli.console import echo
 from observatory.core.counted_nouns import count_of
@@ -55,9 +47,9 @@ def print_cost(
     )
     if row.run_id in changed:
         echo(f"  {changed[row.run_id]}")
-    if is_invalid(row):
+    if serving.is_invalid(row):
         echo(
-            f"  {INVALID}{note}: what it cost and a month are left out; see observatory runs show {row.run_id}\n"
+            f"  {serving.INVALID}{note}: what it cost and a month are left out; see observatory runs show {row.run_id}\n"
         )
         return
     if not components:
@@ -156,9 +148,9 @@ def _with_interval(own: Mapping[str, MoneyFigureRow], metric: str) -> str:
 
 def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
     """Print a mean month at a volume, or why there is none."""
-    note, month = mark(row), month_of(row, demand, volume)
+    note, month = mark(row), serving.month_of(row, demand, volume)
     if month is None:
-        why = no_month(row)
+        why = serving.no_month(row)
         echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
     whole = "not known" if month.usd is None else write_usd(month.usd)
@@ -186,14 +178,14 @@ def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
 
 
 def _month_interval(row: MoneyRow, demand: Demand, volume: float) -> str:
-    ends = month_ends(row, demand, volume)
+    ends = serving.month_ends(row, demand, volume)
     if ends.low_usd is None or ends.high_usd is None:
         return f"no interval: {ends.reason}"
     between = f"95 % interval {write_usd(ends.low_usd)} to {write_usd(ends.high_usd)}"
     return between if ends.reason is None else f"{between}, {ends.reason}"
 
 
-def print_answer(one: BreakEvenReport, changed: Changes) -> None:
+def print_answer(one: serving.BreakEvenReport, changed: Changes) -> None:
     """Print what went in, the answer, its interval, the steps."""
     for line in input_lines(one, changed):
         echo(line)
@@ -223,17 +215,17 @@ def print_answer(one: BreakEvenReport, changed: Changes) -> None:
                 write_usd(step.api_usd_a_day),
                 ("serving" if step.self_usd_a_day <= step.api_usd_a_day else "buying") + note,
             ]
-            for step in steps_of(one)
+            for step in serving.steps_of(one)
         ],
     )
 
 
-def _print_volume(one: BreakEvenReport, note: str) -> None:
+def _print_volume(one: serving.BreakEvenReport, note: str) -> None:
     assert one.volume is not None and one.self_month is not None
-    serving = one.self_month.usd
+    usd = one.self_month.usd
     said = "not known"
-    if serving is not None:
-        said = f"{write_usd(serving)} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
+    if usd is not None:
+        said = f"{write_usd(usd)} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
     bought = _month_interval(one.api_row, one.demand, one.volume)
     echo(
         f"At {one.volume:,.0f} requests a day: serving {said}, buying "
@@ -241,7 +233,7 @@ def _print_volume(one: BreakEvenReport, note: str) -> None:
     )
 
 
-def input_lines(one: BreakEvenReport, changed: Changes) -> list[str]:
+def input_lines(one: serving.BreakEvenReport, changed: Changes) -> list[str]:
     """Return every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
     mine, theirs = mark(own), mark(bought)

@@ -31,16 +31,11 @@ def list_prices(
 
     Example: observatory prices list openai
     """
-    from observatory.cli.money.price_views import (
-        ledger_line,
-        model_rows_of,
-        print_rows,
-        provider_rows,
-    )
+    from observatory.cli.money import price_views as views
 
     now = datetime.now(UTC)
-    rows = provider_rows() if provider is None else model_rows_of(provider, now)
-    print_rows(rows, json_output, foot=[ledger_line(now)])
+    rows = views.provider_rows() if provider is None else views.model_rows_of(provider, now)
+    views.print_rows(rows, json_output, foot=[views.ledger_line(now)])
 
 
 @app.command()
@@ -54,22 +49,20 @@ def show(
 
     Example: observatory prices show openai/gpt-4.1-mini
     """
-    from observatory.cli.money.price_views import (
-        SHOWN,
-        blended_lines,
-        ledger_line,
-        print_rows,
-        rows_of_model,
-        side_by_side,
-    )
+    from observatory.cli.money import price_views as views
     from observatory.inputs.price_files import agreed_prices
 
     now = datetime.now(UTC)
     provider, name = named(model)
-    books = rows_of_model(provider, name, agreed_prices(open_workspace()))
+    books = views.rows_of_model(provider, name, agreed_prices(open_workspace()))
     rows = [row for _, rows in books for row in rows]
-    foot = [*blended_lines(books, now), ledger_line(now)]
-    print_rows(rows if json_output else side_by_side(rows), json_output, columns=SHOWN, foot=foot)
+    foot = [*views.blended_lines(books, now), views.ledger_line(now)]
+    views.print_rows(
+        rows if json_output else views.side_by_side(rows),
+        json_output,
+        columns=views.SHOWN,
+        foot=foot,
+    )
 
 
 @app.command()
@@ -80,22 +73,15 @@ def check(json_output: JsonOption = False) -> None:
 
     Example: observatory prices check
     """
-    from observatory.cli.money.price_views import (
-        CHECKED,
-        checked_lines,
-        checked_rows,
-        ledger_line,
-        print_rows,
-        stale_note,
-    )
+    from observatory.cli.money import price_views as views
 
     now = datetime.now(UTC)
-    rows, by_hours = checked_rows(open_workspace(), now)
-    foot = checked_lines(rows)
+    rows, by_hours = views.checked_rows(open_workspace(), now)
+    foot = views.checked_lines(rows)
     if by_hours:
         foot.append(f"billed by hours, not shown: {by_hours}")
-    foot += [ledger_line(now), *stale_note(now)]
-    print_rows(rows, json_output, columns=CHECKED, foot=foot)
+    foot += [views.ledger_line(now), *views.stale_note(now)]
+    views.print_rows(rows, json_output, columns=views.CHECKED, foot=foot)
     unpriced = sorted({row.target for row in rows if row.problem})
     if unpriced:
         raise BadInput(
@@ -112,7 +98,7 @@ def update(results: ResultsOption = None) -> None:
 
     Example: observatory prices update
     """
-    from observatory.cli.money.price_views import ledger_line
+    from observatory.cli.money import price_views as views
     from observatory.store.database import connect
     from observatory.store.ingest.price_snapshots import update_price_book
 
@@ -126,7 +112,7 @@ def update(results: ResultsOption = None) -> None:
     for book, versions, taken_at in held:
         said = "1 version" if versions == 1 else f"{versions} versions"
         echo(f"the book has {book}: {said}, the last taken in {taken_at} UTC")
-    echo(ledger_line(datetime.now(UTC)))
+    echo(views.ledger_line(datetime.now(UTC)))
 
 
 AtOption = Annotated[
@@ -177,7 +163,7 @@ def reprice(
 
     Example: observatory prices reprice --since 2026-03-01 --until 2026-04-01 --tier batch --no-caching
     """
-    from observatory.cli.money.price_views import REPRICED, print_rows, repriced_sql, total_lines
+    from observatory.cli.money import price_views as views
     from observatory.store.queries.money_rows import RepricedRun
     from observatory.store.queries.query import open_for_query
     from observatory.store.queries.typed_rows import typed_rows
@@ -188,12 +174,12 @@ def reprice(
         "in_version": version, "at_provider": provider, "at_model": model, "discount": discount,
         "of_scenario": scenario, "since": day_of(since, "--since"), "until": day_of(until, "--until"),
     }  # fmt: skip
-    query = repriced_sql(asked)
+    query = views.repriced_sql(asked)
     workspace = open_workspace(results)
     with open_for_query(workspace) as connection:
         rows = typed_rows(RepricedRun, connection.execute(query))
     note_changes(workspace, (row.run_id for row in rows))
-    print_rows(rows, json_output, columns=REPRICED, foot=total_lines(rows))
+    views.print_rows(rows, json_output, columns=views.REPRICED, foot=views.total_lines(rows))
 
 
 def named(text: str) -> tuple[str, str]:

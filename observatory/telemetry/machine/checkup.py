@@ -69,23 +69,26 @@ def machine_checks(results: Path) -> list[Check]:
     ]
 
 
+def _judged(
+    name: str, found: str, *, good: bool, fix: str, bad: State = "warning", needed: bool = False
+) -> Check:
+    """Return a check that is ok where `good`, else `bad` and with its fix."""
+    return Check(name, "ok" if good else bad, found, None if good else fix, needed)
+
+
 def check_cores() -> Check:
     """Check the cores that this process may use: client and engine should not have to share them."""
     cores = len(os.sched_getaffinity(0))
     found = f"{cores} usable, {cpu_model() or 'model unknown'}"
-    if cores >= GOOD_CORES:
-        return Check("cores", "ok", found)
     fix = "use a machine with 4 cores or more; until then runs on a local engine are degraded"
-    return Check("cores", "warning", found, fix)
+    return _judged("cores", found, good=cores >= GOOD_CORES, fix=fix)
 
 
 def check_memory() -> Check:
     """Check the memory that is free to use."""
     free = psutil.virtual_memory().available
-    found = f"{free / 1e9:.1f} GB available"
-    if free >= 2e9:
-        return Check("memory", "ok", found)
-    return Check("memory", "warning", found, "close other programs: an engine needs 1 GB or more")
+    fix = "close other programs: an engine needs 1 GB or more"
+    return _judged("memory", f"{free / 1e9:.1f} GB available", good=free >= 2e9, fix=fix)
 
 
 def check_governor() -> Check:
@@ -93,10 +96,8 @@ def check_governor() -> Check:
     governor = cpu_governor()
     if governor is None:
         return Check("cpu governor", "ok", "not shown (usual on virtual machines)")
-    if governor == "performance":
-        return Check("cpu governor", "ok", governor)
     fix = "sudo cpupower frequency-set -g performance"
-    return Check("cpu governor", "warning", governor, fix)
+    return _judged("cpu governor", governor, good=governor == "performance", fix=fix)
 
 
 def check_gpu() -> Check:
@@ -130,10 +131,8 @@ def check_clock() -> Check:
     later_realtime, later_monotonic = read_both()
     moved = (later_realtime - realtime) - (later_monotonic - monotonic)
     found = f"realtime against monotonic moved {abs(moved) / 1e3:.1f} us in 0.1 s"
-    if abs(moved) <= STEP_NS:
-        return Check("clock", "ok", found)
     fix = "let the time daemon settle (chronyc waitsync); requests across a step are left out"
-    return Check("clock", "warning", found, fix)
+    return _judged("clock", found, good=abs(moved) <= STEP_NS, fix=fix)
 
 
 def check_synchronised() -> Check:
@@ -224,10 +223,8 @@ def check_port_range(proc: Path = PROC) -> Check:
         fix = "cat /proc/sys/net/ipv4/ip_local_port_range"
         return Check("ephemeral ports", "warning", "the kernel has no figure", fix)
     found = f"{limits.port_range}: {limits.ports} at once to one target, less those reserved"
-    if limits.ports >= GOOD_PORTS:
-        return Check("ephemeral ports", "ok", found)
     fix = "sudo sysctl -w net.ipv4.ip_local_port_range='15000 65000'"
-    return Check("ephemeral ports", "warning", found, fix)
+    return _judged("ephemeral ports", found, good=limits.ports >= GOOD_PORTS, fix=fix)
 
 
 def check_free_port() -> Check:
@@ -251,7 +248,5 @@ def check_results(results: Path) -> Check:
         return Check("results folder", "missing", f"{place} cannot be written", fix, needed=True)
     free = shutil.disk_usage(place).free
     found = f"{results}: {free / 1e9:.1f} GB free"
-    if free >= LEAST_FREE_BYTES:
-        return Check("results folder", "ok", found, needed=True)
-    fix = "free some space, or choose another disk: --results DIR"
-    return Check("results folder", "missing", found, fix, needed=True)
+    fix, good = "free some space, or choose another disk: --results DIR", free >= LEAST_FREE_BYTES
+    return _judged("results folder", found, good=good, fix=fix, bad="missing", needed=True)

@@ -24,17 +24,11 @@ class CpuThrottling:
 
 def parse_cpu_stat(text: str) -> CpuThrottling | None:
     """Return the counts of a cpu.stat file of either version; None where it has none (the root group's)."""
-    fields: dict[str, float] = {}
-    for line in text.splitlines():
-        name, _, value = line.strip().partition(" ")
-        if value.strip().isdecimal():
-            fields[name] = float(value)
-    if "nr_throttled" not in fields:
-        return None
-    if "throttled_usec" in fields:
-        return CpuThrottling(fields["nr_throttled"], fields["throttled_usec"] / 1e6)
-    if "throttled_time" in fields:
-        return CpuThrottling(fields["nr_throttled"], fields["throttled_time"] / 1e9)
+    pairs = (line.strip().partition(" ")[::2] for line in text.splitlines())
+    fields = {name: float(value) for name, value in pairs if value.strip().isdecimal()}
+    for withheld, a_second in (("throttled_usec", 1e6), ("throttled_time", 1e9)):
+        if "nr_throttled" in fields and withheld in fields:
+            return CpuThrottling(fields["nr_throttled"], fields[withheld] / a_second)
     return None
 
 

@@ -189,13 +189,6 @@ def _count_processes(now: int, device: Device, used: dict[str, list[Any]]) -> Sa
 
 def _role_memory(now: int, role: str, device: str, parts: list[float | None]) -> Sample:
     known = [float(part) for part in parts if part is not None]
-    whole = len(known) == len(parts)
-    return Sample(
-        at=now,
-        sensor="nvml",
-        subject=subject_of(role),
-        device=role,
-        metric=f"{device}_memory_used_bytes",
-        value=sum(known) if whole else None,
-        reason=None if whole else _NO_MEMORY,
-    )
+    value, reason = (sum(known), None) if len(known) == len(parts) else (None, _NO_MEMORY)
+    metric = f"{device}_memory_used_bytes"
+    return Sample(now, "nvml", subject_of(role), role, metric, value, reason)

@@ -54,8 +54,14 @@ class PrometheusSensor:
         if len(kept) > MOST_SERIES:
             reason = f"{len(kept)} series fit, more than {MOST_SERIES}: choose by label"
             return [down(self.name, now, reason, device=device)]
-        samples = [self._sample(now, series) for series in kept.values()]
-        return [up(self.name, now, device=device), *samples, *self._newly_missing(now, page)]
+        samples = [up(self.name, now, device=device)]
+        for series in kept.values():
+            finite = math.isfinite(series.value)
+            value = series.value if finite else None
+            why = None if finite else f"the page has {series.value}"
+            place = _device(device, series)
+            samples.append(self._sample(now, place, series.name, value, why))
+        return [*samples, *self._newly_missing(now, page)]
 
     def _is_due(self, now: int) -> bool:
         """Return whether a reading is due, every every_s from the first one on; a slot that was missed is not made up for."""
@@ -69,17 +75,10 @@ class PrometheusSensor:
             self._due = now + every
         return True
 
-    def _sample(self, now: int, series: ExposedSeries) -> Sample:
-        finite = math.isfinite(series.value)
-        return Sample(
-            now,
-            self.name,
-            "shared_host",
-            _device(self._page.name, series),
-            series.name,
-            series.value if finite else None,
-            None if finite else f"the page has {series.value}",
-        )
+    def _sample(
+        self, now: int, device: str, metric: str, value: float | None, reason: str | None
+    ) -> Sample:
+        return Sample(now, self.name, "shared_host", device, metric, value, reason)
 
     def _newly_missing(self, now: int, page: list[ExposedSeries]) -> list[Sample]:
         """Return a null for each listed series that was there, or never yet; once, until it is back."""
@@ -90,15 +89,7 @@ class PrometheusSensor:
         }
         fresh, self._missing = gone - self._missing, gone
         return [
-            Sample(
-                now,
-                self.name,
-                "shared_host",
-                self._page.name,
-                chosen.name,
-                None,
-                f"{text} is not on the page",
-            )
+            self._sample(now, self._page.name, chosen.name, None, f"{text} is not on the page")
             for text, chosen in self._selectors
             if text in fresh
         ]
