@@ -6,6 +6,7 @@ script, so that a stream has its partial content before the fault.
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -56,102 +57,97 @@ def refusal_of(
     return None
 
 
+@dataclass(eq=False, slots=True)
 class Script:
     """Writes one answer's steps.
 
-    head renders the head of a stream; reply renders a whole response, head and body.
+    head renders the head of a stream; reply renders a whole response, head and body. hidden_tokens are
+    of reasoning that has no field to be streamed in.
     """
 
-    def __init__(
-        self,
-        fate: DrawnAnswer,
-        profile: Profile,
-        content: AnswerBytes,
-        asked: str,
-        *,
-        ttft_s: float,
-        gaps: Callable[[], float],
-        mean_gap_s: float,
-        head: Callable[[], bytes],
-        reply: Callable[[Reply], bytes],
-    ) -> None:
-        self._fate = fate
-        self._profile = profile
-        self._content = content
-        self._ttft_s = ttft_s
-        self._gaps = gaps
-        self._mean_gap_s = mean_gap_s
-        self._head = head
-        self._reply = reply
-        shape = profile.shape
-        aloud = fate.reasoning_tokens if content.reasons_aloud else 0
+    fate: DrawnAnswer
+    profile: Profile
+    content: AnswerBytes
+    asked: str
+    _: KW_ONLY
+    ttft_s: float
+    gaps: Callable[[], float]
+    mean_gap_s: float
+    head: Callable[[], bytes]
+    reply: Callable[[Reply], bytes]
+    hidden_tokens: int = field(init=False)
+    _thoughts: list[str] = field(init=False)
+    _words: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fate, multibyte = self.fate, self.profile.shape.text == "multibyte"
+        aloud = fate.reasoning_tokens if self.content.reasons_aloud else 0
         self.hidden_tokens = fate.reasoning_tokens - aloud
-        words = answer_words(
-            fate.words_seed, asked, aloud + fate.tokens, multibyte=shape.text == "multibyte"
-        )
+        many = aloud + fate.tokens
+        words = answer_words(fate.words_seed, self.asked, many, multibyte=multibyte)
         self._thoughts, self._words = words[:aloud], words[aloud:]
 
     def stream(self) -> Iterator[WriteStep]:
         """Return the steps of a streamed answer."""
-        fault = self._fate.fault
+        fault = self.fate.fault
         if fault == "http_500":
-            return iter([WriteStep(self._ttft_s, self._reply(SERVER_ERROR), "drift")])
+            return iter([WriteStep(self.ttft_s, self.reply(SERVER_ERROR), "drift")])
         if fault == "garbage_http":
-            said = WriteStep(self._ttft_s, GARBAGE_HTTP, "drift")
+            said = WriteStep(self.ttft_s, GARBAGE_HTTP, "drift")
             return iter([said, WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
         steps = self._written(self._events())
         if fault in STRIKES:
             steps = self._struck(steps)
-        if self._profile.shape.pieces > 1:
+        if self.profile.shape.pieces > 1:
             steps = self._cut(steps)
         if fault == "slow_headers":
-            return chain([WriteStep(self._profile.faults.slow_headers_by, b"", "fixed")], steps)
+            return chain([WriteStep(self.profile.faults.slow_headers_by, b"", "fixed")], steps)
         return steps
 
     def whole(self) -> Iterator[WriteStep]:
         """Yield the steps of an answer that is not streamed: its time, then all of it."""
-        fate, faults = self._fate, self._profile.faults
+        fate, faults = self.fate, self.profile.faults
         if fate.fault in ("http_500", "garbage_http"):
             yield from self.stream()
             return
         if fate.fault == "slow_headers":
             yield WriteStep(faults.slow_headers_by, b"", "fixed")
-        yield WriteStep(self._ttft_s, b"", "drift")
-        gaps_s = sum(self._gaps() for _ in range(len(self._thoughts) + fate.tokens - 1))
-        data = self._reply(Reply(200, self._whole_body()))
+        yield WriteStep(self.ttft_s, b"", "drift")
+        gaps_s = sum(self.gaps() for _ in range(len(self._thoughts) + fate.tokens - 1))
+        data = self.reply(Reply(200, self._whole_body()))
         if fate.fault in ("reset", "early_close", "stall"):
             yield WriteStep(
-                gaps_s + self.hidden_tokens * self._mean_gap_s, data[: len(data) * 2 // 3]
+                gaps_s + self.hidden_tokens * self.mean_gap_s, data[: len(data) * 2 // 3]
             )
             yield self._end()
         else:
             tokens = fate.reasoning_tokens + fate.tokens
             yield WriteStep(
-                gaps_s + self.hidden_tokens * self._mean_gap_s, data, events=1, tokens=tokens
+                gaps_s + self.hidden_tokens * self.mean_gap_s, data, events=1, tokens=tokens
             )
 
     def _whole_body(self) -> bytes:
         text = " ".join(self._words)
-        match self._fate.fault:
+        match self.fate.fault:
             case "error_event":
-                return self._content.whole_error()
+                return self.content.whole_error()
             case "garbage_event":
-                return self._content.whole("", text)[:-20]
+                return self.content.whole("", text)[:-20]
             case "big_event":
                 text += " big" * (1 << 18)
         if self._calls:
             text = "".join(_arguments(self._words))
-        return self._content.whole(" ".join(self._thoughts), text)
+        return self.content.whole(" ".join(self._thoughts), text)
 
     def _events(self) -> Iterator[tuple[bytes, int]]:
         """Yield each event with text, and how many tokens it carries."""
-        content, each = self._content, self._profile.shape.tokens_per_event
+        content, each = self.content, self.profile.shape.tokens_per_event
         thoughts, words = self._thoughts, self._words
         sent, started = self.hidden_tokens, 0
         for at in range(0, len(thoughts), each):
             piece = thoughts[at : at + each]
             last = at + each >= len(thoughts)
-            if last and words and self._profile.reasoning.meets_answer and not self._calls:
+            if last and words and self.profile.reasoning.meets_answer and not self._calls:
                 started = min(each, len(words))
                 carried = len(piece) + started
                 sent += carried
@@ -175,26 +171,26 @@ class Script:
     @property
     def _calls(self) -> bool:
         """Return whether the answer is a tool call."""
-        return self._profile.shape.answer == "tool_call" and bool(self._words)
+        return self.profile.shape.answer == "tool_call" and bool(self._words)
 
     def _call(self, sent: int) -> Iterator[tuple[bytes, int]]:
-        yield self._content.tool_name(sent + 1), 1
-        pieces, each = _arguments(self._words), self._profile.shape.tokens_per_event
+        yield self.content.tool_name(sent + 1), 1
+        pieces, each = _arguments(self._words), self.profile.shape.tokens_per_event
         for at in range(1, len(pieces), each):
             piece = pieces[at : at + each]
-            yield self._content.tool_arguments("".join(piece), sent + at + len(piece)), len(piece)
+            yield self.content.tool_arguments("".join(piece), sent + at + len(piece)), len(piece)
 
     def _written(self, events: Iterator[tuple[bytes, int]]) -> Iterator[WriteStep]:
         """Yield the whole stream as writes: head, text (coalesced where the shape sets it), and the end."""
-        together = self._profile.shape.events_per_write
-        yield WriteStep(0.0, self._head() + self._content.opening(), "fixed", events=1)
-        gap_s = max(0, self.hidden_tokens - 1) * self._mean_gap_s
+        together = self.profile.shape.events_per_write
+        yield WriteStep(0.0, self.head() + self.content.opening(), "fixed", events=1)
+        gap_s = max(0, self.hidden_tokens - 1) * self.mean_gap_s
         # The first token's delay is the server's own; what was thought unheard is decoding.
         if self.hidden_tokens:
-            yield WriteStep(self._ttft_s, b"", "drift")
+            yield WriteStep(self.ttft_s, b"", "drift")
         data, held, tokens = b"", 0, 0
         first = not self.hidden_tokens
-        gap = self._gaps
+        gap = self.gaps
         for event, carried in events:
             if together == 1 and carried == 1 and not first:  # as most are
                 yield WriteStep(gap_s + gap(), event, "load", 1, 1)
@@ -207,35 +203,35 @@ class Script:
             held, tokens = held + 1, tokens + carried
             if held == together or first:
                 stretch: Stretch = "drift" if first else "load"
-                yield WriteStep(self._ttft_s if first else gap_s, data, stretch, held, tokens)
+                yield WriteStep(self.ttft_s if first else gap_s, data, stretch, held, tokens)
                 data, held, tokens, gap_s = b"", 0, 0, 0.0
             first = False
         if first:
-            yield WriteStep(self._ttft_s, b"", "drift")
+            yield WriteStep(self.ttft_s, b"", "drift")
         if held or gap_s:
             yield WriteStep(gap_s, data, "load", held, tokens)
-        ends_well = self._content.closing(done=self._fate.fault != "no_done")
+        ends_well = self.content.closing(done=self.fate.fault != "no_done")
         yield WriteStep(0.0, ends_well, "fixed", events=1)
 
     def _struck(self, steps: Iterator[WriteStep]) -> Iterator[WriteStep]:
         """Yield the stream with its fault, after at least one write with text."""
-        fault = self._fate.fault
+        fault = self.fate.fault
         writes = len(self._thoughts) + len(self._words)
-        shape = self._profile.shape
+        shape = self.profile.shape
         writes = max(1, writes // (shape.tokens_per_event * shape.events_per_write))
-        left = 1 + int(self._fate.strike * max(1, writes - 1))
+        left = 1 + int(self.fate.strike * max(1, writes - 1))
         running = self.hidden_tokens
         for step in steps:
             if left == 0:
                 if fault == "error_event":
-                    yield WriteStep(step.gap_s, self._content.error_event(), step.stretch, 1)
+                    yield WriteStep(step.gap_s, self.content.error_event(), step.stretch, 1)
                     return
                 if fault in ("reset", "stall", "early_close"):
                     yield self._end()
                     return
-                strange = self._content.garbage_event()
+                strange = self.content.garbage_event()
                 if fault == "big_event":
-                    strange = self._content.big_event(running)
+                    strange = self.content.big_event(running)
                 yield WriteStep(0.0, strange, "fixed", 1)
                 left = -1
             yield step
@@ -245,17 +241,17 @@ class Script:
 
     def _end(self) -> WriteStep:
         """Return the last step of an answer that breaks off."""
-        match self._fate.fault:
+        match self.fate.fault:
             case "reset":
                 return WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="reset")
             case "stall":
-                return WriteStep(self._profile.faults.stall_for, b"", "fixed", ending="close")
+                return WriteStep(self.profile.faults.stall_for, b"", "fixed", ending="close")
         return WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")
 
     def _cut(self, steps: Iterator[WriteStep]) -> Iterator[WriteStep]:
         """Yield every write cut into pieces at drawn places, inside characters and chunk heads too."""
-        shape = self._profile.shape
-        luck = random.Random(self._fate.gaps_seed ^ self._fate.words_seed)
+        shape = self.profile.shape
+        luck = random.Random(self.fate.gaps_seed ^ self.fate.words_seed)
         owed_s = 0.0
         for step in steps:
             size = len(step.data)

@@ -93,26 +93,22 @@ def asked_facts(target: Target) -> dict[str, Any]:
 
 def planned_connection(target: Target) -> Connection:
     """Return a target's connection as far as its file defines it; no key is read and nothing is opened."""
-    connection: Connection = _opener(target).connection(target)
-    return connection
+    return _opener(target).connection(target)
 
 
 def installed_distribution(target: Target) -> str | None:
     """Return the package that would serve a target that is started here, where it is known."""
-    found: str | None = _opener(target).distribution(target)
-    return found
+    return _opener(target).distribution(target)
 
 
 def computes_on_gpus(target: Target) -> bool:
     """Return whether a target that is started here will compute on GPUs of this host."""
-    claims: bool = _opener(target).claims_gpus(target)
-    return claims
+    return _opener(target).claims_gpus(target)
 
 
 def unbounded_output(target: Target) -> str | None:
     """Return why a target's output limit may not bound what it bills; None where it does."""
-    why: str | None = _opener(target).unbounded_output(target)
-    return why
+    return _opener(target).unbounded_output(target)
 
 
 def on_this_machine() -> list[Prerequisite]:

@@ -294,7 +294,7 @@ def _unreachable(
     proxy = proxy_of(connection)
     if proxy is not None:
         where += f" through the proxy {proxy.address}"
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     for cause in causes:
         if isinstance(cause, TooLarge):
             return TargetFailed(f"{cause} for its list of models", where=where, fix=PATH_FIX)
@@ -335,8 +335,8 @@ def _unreachable(
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error's causes, the nearest first."""
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error's causes, the nearest first."""
     seen: BaseException | None = error.__cause__ or error.__context__
     while seen is not None:
         yield seen

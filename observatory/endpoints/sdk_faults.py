@@ -2,13 +2,13 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
 
 import httpx2
 import openai
 
 from observatory.connect.proxies import Proxy
 from observatory.core.record import ErrorPhase
+from observatory.endpoints.listing import causes_of
 from observatory.wires.failures.socket_faults import name_fault, socket_fault
 from observatory.wires.http_attempt import Fault
 
@@ -24,7 +24,7 @@ def sdk_fault(error: Exception, phase: ErrorPhase, proxy: Proxy | None) -> Fault
     """
     if isinstance(error, openai.APIStatusError):
         return None
-    causes = [error, *_causes(error)]
+    causes = [error, *causes_of(error)]
     for cause in causes:
         if isinstance(cause, httpx2.ProxyError):
             text = f"it refused the tunnel with HTTP {cause}"
@@ -62,11 +62,3 @@ def _of_proxy(fault: Fault, proxy: Proxy | None) -> Fault:
     if proxy is None:
         return fault
     return Fault(fault.phase, fault.kind, f"proxy {proxy.address}: {fault.text}", fault.outcome)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error's causes, the nearest first."""
-    seen: BaseException | None = error.__cause__ or error.__context__
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

@@ -29,14 +29,6 @@ _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("interval", _Timespec), ("value", _Timespec))
-
-
 class Timer:
     """One absolute wake-up: a timerfd watched by the loop, or a loop timer where there is none."""
 
@@ -47,7 +39,7 @@ class Timer:
         if LINUX:
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._descriptor = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_FLAGS)
-            self._spec = _Itimerspec()
+            self._spec = (ctypes.c_long * 4)()  # struct itimerspec: interval, value
             self._watcher: Any = self._loop.io(self._descriptor, 1)
             self._watcher.priority = self._loop.MAXPRI
             self._watcher.start(self._fired)
@@ -62,7 +54,7 @@ class Timer:
             self._watcher = self._loop.timer(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
             self._watcher.start(self._callback)
             return
-        self._spec.value.seconds, self._spec.value.nanoseconds = divmod(max(due_ns, 1), 10**9)
+        self._spec[2], self._spec[3] = divmod(max(due_ns, 1), 10**9)
         self._libc.timerfd_settime(
             self._descriptor, _TFD_TIMER_ABSTIME, ctypes.byref(self._spec), None
         )

@@ -50,12 +50,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
         for _ in range(entries):
             key = _string(file)
             (kind,) = _unpack(file, "<I")
-            if kind == _ARRAY:
-                if key.startswith("tokenizer.ggml."):
-                    break
-                _skip_array(file)
-            else:
-                found[key] = _string(file) if kind == _STRING else _scalar(file, kind)
+            if kind == _ARRAY and key.startswith("tokenizer.ggml."):
+                break
+            value = _value(file, kind)
+            if kind != _ARRAY:
+                found[key] = value
     return found
 
 
@@ -65,13 +64,7 @@ def read_parameters(path: Path) -> int:
         tensors, entries = _opening(file, path)
         for _ in range(entries):
             _string(file)
-            (kind,) = _unpack(file, "<I")
-            if kind == _ARRAY:
-                _skip_array(file)
-            elif kind == _STRING:
-                _string(file)
-            else:
-                _scalar(file, kind)
+            _value(file, *_unpack(file, "<I"))
         total = 0
         for _ in range(tensors):
             _string(file)
@@ -129,7 +122,15 @@ def _unpack(file: BinaryIO, form: str) -> tuple[Any, ...]:
     return struct.unpack(form, data)
 
 
-def _scalar(file: BinaryIO, kind: int) -> Any:
+def _value(file: BinaryIO, kind: int) -> Any:
+    """Return a value of that type; an array is passed over, and its value is None."""
+    if kind == _STRING:
+        return _string(file)
+    if kind == _ARRAY:
+        inner, count = _unpack(file, "<IQ")
+        for _ in range(count):
+            _value(file, inner)
+        return None
     if kind not in _SCALARS:
         raise ValueError(f"it holds a value of unknown type {kind}")
     return _unpack(file, _SCALARS[kind])[0]
@@ -143,14 +144,3 @@ def _string(file: BinaryIO) -> str:
     if len(data) < length:
         raise EOFError("it ends within its head")
     return data.decode("utf-8", "replace")
-
-
-def _skip_array(file: BinaryIO) -> None:
-    kind, count = _unpack(file, "<IQ")
-    for _ in range(count):
-        if kind == _STRING:
-            _string(file)
-        elif kind == _ARRAY:
-            _skip_array(file)
-        else:
-            _scalar(file, kind)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from observatory.connect.masking import Masker
 from observatory.wires.failures.asked_wait import NOT_NOW, RELAYED, RETRY_MS, RETRY_S, asked_wait_s
 from observatory.wires.failures.ratelimit_fields import FIELDS
+from observatory.wires.failures.wait_texts import number_of
 from observatory.wires.streams.http_response import ResponseReader
 
 _REQUEST_IDS = (
@@ -125,11 +126,11 @@ def _of_limits(name: str) -> bool:
 
 def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
     """Return the fields that LiteLLM's proxy states about itself (docs.litellm.ai, "Response Headers")."""
-    fallbacks = _number(response.header("x-litellm-attempted-fallbacks"))
+    fallbacks = number_of(response.header("x-litellm-attempted-fallbacks"))
     return {
-        "gateway_cost_usd": _number(response.header("x-litellm-response-cost")),
+        "gateway_cost_usd": number_of(response.header("x-litellm-response-cost")),
         "gateway_call_id": masker.exact(response.header(_GATEWAY_CALL) or "")[:200] or None,
-        "gateway_overhead_ms": _number(response.header("x-litellm-overhead-duration-ms")),
+        "gateway_overhead_ms": number_of(response.header("x-litellm-overhead-duration-ms")),
         "gateway_fallbacks": None if fallbacks is None else min(int(fallbacks), 1_000),
     }
 
@@ -137,17 +138,8 @@ def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
 def _processing_ms(response: ResponseReader) -> float | None:
     """Return the server's own time by the first header that has one; of Server-Timing the longest part."""
     for name, unit_ms in _PROCESSING:
-        told = _number(response.header(name))
+        told = number_of(response.header(name))
         if told is not None:
             return told * unit_ms
-    parts = [_number(text) for text in _DURATION.findall(response.header(_TIMING) or "")]
+    parts = [number_of(text) for text in _DURATION.findall(response.header(_TIMING) or "")]
     return max((part for part in parts if part is not None), default=None)
-
-
-def _number(text: str | None) -> float | None:
-    """Return a finite number of at least 0."""
-    try:
-        value = float(text) if text is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None

@@ -124,6 +124,11 @@ class AnswerReading(msgspec.Struct, eq=False):
         self.note_odd(found.what)
         self.whole_answer(found.events[0], at)
 
+    def _model(self, model: str | None) -> None:
+        """Take in the model's name, of which the first counts."""
+        if self.model is None:
+            self.model = model or None
+
     def note_odd(self, what: str) -> None:
         """Count an oddity that has no effect on the answer."""
         self.odd_events += 1

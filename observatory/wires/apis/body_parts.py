@@ -3,6 +3,23 @@
 import json
 from typing import Any
 
+TRANSLATED = frozenset(
+    {
+        "messages",
+        "model",
+        "max_tokens",
+        "max_completion_tokens",
+        "seed",
+        "stop",
+        "tools",
+        "tool_choice",
+        "reasoning_effort",
+        "stream",
+        "stream_options",
+    }
+)
+"""Fields of a chat request that no other wire is sent as they are."""
+
 
 def parts_of(content: Any) -> list[dict[str, Any]]:
     """Return a message's content as a list of parts; raise ValueError where it is neither text nor parts."""

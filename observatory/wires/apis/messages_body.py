@@ -10,27 +10,19 @@ from typing import Any
 
 from observatory.core.connection import Connection
 from observatory.core.plan import PlanItem
-from observatory.wires.apis.body_parts import calls_of, function_of, parts_of, picture_url, text_in
+from observatory.wires.apis.body_parts import (
+    TRANSLATED,
+    calls_of,
+    function_of,
+    parts_of,
+    picture_url,
+    text_in,
+)
 
 LEAST_BUDGET_TOKENS = 1024
 """thinking.budget_tokens: "Must be >=1024 and less than max_tokens" (API reference)."""
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_TRANSLATED = frozenset(
-    {
-        "messages",
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "seed",
-        "stop",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "stream",
-        "stream_options",
-    }
-)
+_TRANSLATED = TRANSLATED | {"parallel_tool_calls"}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
 

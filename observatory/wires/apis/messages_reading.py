@@ -194,10 +194,6 @@ class MessagesReading(AnswerReading, eq=False):
             return self._reasons(block.thinking or block.text, at)
         return 0
 
-    def _model(self, model: str | None) -> None:
-        if self.model is None:
-            self.model = model or None
-
     def _finished(self, reason: str | None) -> None:
         if reason:
             self._ends_as(FINISH_REASONS.get(reason, reason), reason)

@@ -9,6 +9,7 @@ from typing import Any
 from observatory.core.connection import Connection
 from observatory.core.plan import PlanItem
 from observatory.wires.apis.body_parts import (
+    TRANSLATED,
     calls_of,
     function_of,
     parts_of,
@@ -17,23 +18,7 @@ from observatory.wires.apis.body_parts import (
     text_of,
 )
 
-_TRANSLATED = frozenset(
-    {
-        "messages",
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "seed",
-        "stop",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "verbosity",
-        "reasoning_effort",
-        "stream",
-        "stream_options",
-    }
-)
+_TRANSLATED = TRANSLATED | {"response_format", "verbosity"}
 
 
 def responses_body(

@@ -168,8 +168,7 @@ class ResponsesReading(AnswerReading, eq=False):
 
     def _response(self, response: _Response, at: int) -> int:
         """Return the response's own fields; its output too, where no text has come in events."""
-        if self.model is None:
-            self.model = response.model or None
+        self._model(response.model)
         self.service_tier = response.service_tier or self.service_tier
         if response.usage is not None:
             usage = response.usage
