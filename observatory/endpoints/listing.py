@@ -195,28 +195,20 @@ def _late(connection: Connection, ends: float) -> str:
 
 def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> None:
     """TargetFailed where a 404 means more than that no list of models is offered."""
-    text = error.response.content
-    bare = without_route(connection)
+    text, base = error.response.content, connection.base_path
+    bare, below = without_route(connection), connection
+    if not base.endswith("/v1"):
+        below = msgspec.structs.replace(connection, base_path=base + "/v1")
     if bare is not None and _lists(bare):
-        raise TargetFailed(
-            "it answered 404, and the base URL ends in a route",
-            where=f"{connection.endpoint}/models",
-            fix=f"use {bare.endpoint}",
-        ) from error
-    if "html" in error.response.headers.get("content-type", "") or text.lstrip()[:1] == b"<":
-        raise TargetFailed(
-            "it answered 404 with an HTML page",
-            where=f"{connection.endpoint}/models",
-            fix=PATH_FIX,
-        ) from error
-    if not connection.base_path.endswith("/v1"):
-        nested = msgspec.structs.replace(connection, base_path=connection.base_path + "/v1")
-        if _lists(nested):
-            raise TargetFailed(
-                "it answered 404, but there is a list of models under /v1",
-                where=f"{connection.endpoint}/models",
-                fix=f"use {nested.endpoint}",
-            ) from error
+        said, fix = "it answered 404, and the base URL ends in a route", f"use {bare.endpoint}"
+    elif "html" in error.response.headers.get("content-type", "") or text.lstrip()[:1] == b"<":
+        said, fix = "it answered 404 with an HTML page", PATH_FIX
+    elif below is not connection and _lists(below):
+        said = "it answered 404, but there is a list of models under /v1"
+        fix = f"use {below.endpoint}"
+    else:
+        return
+    raise TargetFailed(said, where=f"{connection.endpoint}/models", fix=fix) from error
 
 
 def without_route(connection: Connection) -> Connection | None:
@@ -294,45 +286,40 @@ def _unreachable(
     proxy = proxy_of(connection)
     if proxy is not None:
         where += f" through the proxy {proxy.address}"
+    said, fix = _why_unreachable(error, (proxy or connection).host, masker)
+    return TargetFailed(said, where=where, fix=fix)
+
+
+def _why_unreachable(
+    error: openai.APIConnectionError, host: str, masker: Masker
+) -> tuple[str, str | None]:
+    """Return what was wrong, by the first cause that is known, and what to do."""
     causes = list(causes_of(error))
     for cause in causes:
-        if isinstance(cause, TooLarge):
-            return TargetFailed(f"{cause} for its list of models", where=where, fix=PATH_FIX)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return TargetFailed(
-                f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}",
-                where=where,
-                fix="give ca_bundle where its authority is your own",
-            )
-        if isinstance(cause, ssl.SSLError):
-            return TargetFailed(
-                f"TLS failed: {masker.error(str(cause.reason or cause))}",
-                where=where,
-                fix="is it https at all? does it require a client_certificate?",
-            )
-        if isinstance(cause, socket.gaierror):
-            return TargetFailed(
-                f"the name {(proxy or connection).host!r} cannot be resolved: {cause.strerror}",
-                where=where,
-                fix="check the spelling and this machine's DNS",
-            )
-        if isinstance(cause, ConnectionRefusedError):
-            return TargetFailed(
-                "the connection was refused", where=where, fix="is it running, on this port?"
-            )
-    if isinstance(error.__cause__, httpx2.ProxyError):
-        return TargetFailed(
-            f"the proxy refused the tunnel: {masker.error(str(error.__cause__))}",
-            where=where,
-            fix="put the proxy's credentials into its URL, or name the target's host in NO_PROXY",
-        )
-    if isinstance(error.__cause__, httpx2.ConnectError):
-        return TargetFailed(f"it cannot be reached: {masker.error(str(causes[-1]))}", where=where)
-    return TargetFailed(
-        f"it broke the exchange off: {masker.error(str(causes[-1]))}",
-        where=where,
-        fix="is it http or https? is there another service on this port?",
-    )
+        match cause:
+            case TooLarge():
+                return f"{cause} for its list of models", PATH_FIX
+            case ssl.SSLCertVerificationError():
+                said = (
+                    f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}"
+                )
+                return said, "give ca_bundle where its authority is your own"
+            case ssl.SSLError():
+                said = f"TLS failed: {masker.error(str(cause.reason or cause))}"
+                return said, "is it https at all? does it require a client_certificate?"
+            case socket.gaierror():
+                said = f"the name {host!r} cannot be resolved: {cause.strerror}"
+                return said, "check the spelling and this machine's DNS"
+            case ConnectionRefusedError():
+                return "the connection was refused", "is it running, on this port?"
+    nearest, last = error.__cause__, masker.error(str(causes[-1]))
+    if isinstance(nearest, httpx2.ProxyError):
+        fix = "put the proxy's credentials into its URL, or name the target's host in NO_PROXY"
+        return f"the proxy refused the tunnel: {masker.error(str(nearest))}", fix
+    if isinstance(nearest, httpx2.ConnectError):
+        return f"it cannot be reached: {last}", None
+    fix = "is it http or https? is there another service on this port?"
+    return f"it broke the exchange off: {last}", fix
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

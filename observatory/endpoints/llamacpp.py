@@ -145,11 +145,10 @@ def check_llamacpp(target: LlamaCppTarget) -> None:
 def _check_format(target: LlamaCppTarget) -> None:
     known = model_catalogue.MODELS[target.model]
     if known.format != "gguf":
-        ggufs = [name for name, model in model_catalogue.MODELS.items() if model.format == "gguf"]
         raise BadInput(
             f"llama.cpp reads GGUF files, and {target.model} is {known.weight_format}",
             where=f"target {target.name}: model",
-            fix=f"one of: {', '.join(ggufs)}",
+            fix=f"one of: {', '.join(model_catalogue.names_of_format('gguf'))}",
         )
 
 

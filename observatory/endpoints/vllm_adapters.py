@@ -54,13 +54,9 @@ def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None])
     folder = own or weights.snapshot_of(adapter.path)
     config = weights.json_file(folder / _CONFIG) if folder is not None else {}
     rank, base = config.get("r"), config.get("base_model_name_or_path")
-    facts = weights.WeightFacts()
-    if folder is not None:
-        facts = (
-            weights.facts_of_folder(folder, say)
-            if own is not None
-            else weights.facts_of_snapshot(folder)
-        )
+    facts = weights.facts_of_folder(own, say) if own is not None else weights.WeightFacts()
+    if own is None and folder is not None:
+        facts = weights.facts_of_snapshot(folder)
     return FoundAdapter(
         ServedAdapter(
             adapter.name,

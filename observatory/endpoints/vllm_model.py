@@ -82,9 +82,7 @@ def _own_folder(target: VllmTarget) -> Path | None:
 def _check_catalogued(target: VllmTarget) -> None:
     known = model_catalogue.MODELS[str(target.model)]
     if known.format != "safetensors":
-        fitting = [
-            name for name, each in model_catalogue.MODELS.items() if each.format == "safetensors"
-        ]
+        fitting = model_catalogue.names_of_format("safetensors")
         what = "a GGUF file" if known.format == "gguf" else "an adapter"
         raise BadInput(
             f"{target.model} is {what}, and vLLM is given safetensors",

@@ -58,12 +58,9 @@ def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
     check_port(config.port)
     import xllamacpp
 
-    devices = [str(device["description"]) for device in xllamacpp.get_device_info()]
-    gpus = [
-        str(device["description"])
-        for device in xllamacpp.get_device_info()
-        if "GPU" in device["type"].name
-    ]
+    found = xllamacpp.get_device_info()
+    devices = [str(device["description"]) for device in found]
+    gpus = [str(device["description"]) for device in found if "GPU" in device["type"].name]
     if config.gpu_layers != 0 and not gpus:
         raise BadInput(
             "gpu_layers is set, but this build of llama.cpp sees no GPU",

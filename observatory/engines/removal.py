@@ -11,7 +11,6 @@ import psutil
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import cache_folder
 from observatory.engines.installed import (
-    InstalledEngine,
     engines_folder,
     find_engine,
     installed_engines,
@@ -69,8 +68,7 @@ def _folder(name: str) -> Path:
         return root / name
     if not installed_engines():
         raise BadInput(f"{name!r} is not installed; no engine is")
-    found: InstalledEngine = find_engine(name)
-    return found.folder
+    return find_engine(name).folder
 
 
 def _running_from(folder: Path) -> int | None:

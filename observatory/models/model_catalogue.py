@@ -156,3 +156,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "smollm2-lora-standins": tuple(f"smollm2-lora-standin-{seed}" for seed in range(1, 5))
 }
 """Names of groups of models."""
+
+
+def names_of_format(kind: Format) -> list[str]:
+    """Return the models of a format."""
+    return [name for name, model in MODELS.items() if model.format == kind]

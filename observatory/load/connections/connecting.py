@@ -202,20 +202,15 @@ def _handshake(opened: OpenedSocket, endpoint: Endpoint) -> None:
             tls.do_handshake()
         except ssl.SSLWantReadError:
             send_all(opened.raw, opened.outgoing.read())
-            _receive(opened)
+            data = _read(opened.raw)
+            if not data:
+                text = "the server closed during the TLS handshake"
+                raise AttemptBroken(Fault("tls", "early_close", text)) from None
+            opened.incoming.write(data)
         else:
             break
     send_all(opened.raw, opened.outgoing.read())
     opened.tls = tls
-
-
-def _receive(opened: OpenedSocket) -> None:
-    data = _read(opened.raw)
-    if not data:
-        raise AttemptBroken(
-            Fault("tls", "early_close", "the server closed during the TLS handshake")
-        )
-    opened.incoming.write(data)
 
 
 def _read(raw: Any) -> bytes:
