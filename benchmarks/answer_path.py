@@ -97,7 +97,7 @@ def count(folder: Path) -> dict[str, float]:
                     counted.trace()
                     gevent.get_hub().loop.run_callback(counted.trace)
                 marks.append((counted.bytecodes, counted.calls))
-                stage.ask(virtual_user, in_flight)
+                stage.send(virtual_user, in_flight)
                 if len(marks) > WARM + COUNTED * BLOCKS:
                     sys.settrace(None)
                     sys.setprofile(None)

@@ -235,7 +235,7 @@ def truths(model: Model) -> str:
     return f"{model.name}: {', '.join(words)}, mean {means.mean():.4f} ({off:+.1f})"
 
 
-def main(words: list[str], say: Callable[[str], None] = print) -> int:
+def main(words: list[str], report: Callable[[str], None] = print) -> int:
     """`coverage [--windows N] [--truths] [--processes N]`; exit code 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks coverage", description=__doc__)
     parser.add_argument("--windows", type=int, default=WINDOWS, help="windows a model")
@@ -245,10 +245,10 @@ def main(words: list[str], say: Callable[[str], None] = print) -> int:
     with ProcessPoolExecutor(asked.processes) as pool:
         if asked.truths:
             for line in pool.map(truths_of, range(len(MODELS))):
-                say(line)
+                report(line)
             return 0
         each = pool.map(partial(cells_of, asked.windows), range(len(MODELS)))
-        say(tables([cell for cells in each for cell in cells]))
+        report(tables([cell for cells in each for cell in cells]))
     return 0
 
 

@@ -42,7 +42,7 @@ USERS = 12
 LIMITS: dict[str, Any] = {
     "first_byte_timeout_s": 2.0,
     "between_events_timeout_s": 2.0,
-    "whole_timeout_s": 6.0,
+    "total_timeout_s": 6.0,
 }
 FLOODS_LIMIT_S = 60.0
 """Of modes that send hundreds of megabytes, which a busy machine takes its time for."""

@@ -35,7 +35,7 @@ class LyingHost:
         """The page /samples?since=N."""
         return Batch("lying", *self._buffer.since(since))
 
-    def say(self) -> None:
+    def publish(self) -> None:
         """One reading of each sensor."""
         now = time.time_ns()
         said = [
@@ -52,7 +52,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"probe at http://127.0.0.1:{server.server_port}", flush=True)
     while True:
-        host.say()
+        host.publish()
         time.sleep(EVERY_S)
 
 

@@ -34,7 +34,7 @@ def dcgm_table() -> str:
     """FIELDS as a Markdown table, one row a field."""
     lines = ["| field | metric | converted | of a MIG instance |", "|---|---|---|---|"]
     lines += [
-        f"| `{name}` | `{field.metric}` | {_UNITS[field.factor]} | {'no' if field.whole else 'yes'} |"
+        f"| `{name}` | `{field.metric}` | {_UNITS[field.factor]} | {'no' if field.of_gpu else 'yes'} |"
         for name, field in FIELDS.items()
     ]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from benchmarks.results import Check, Measurement
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.journal import decode_samples
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.telemetry.sampler_process import start_sampler
 from observatory.telemetry.scraping.exposition import read_page
 from observatory.telemetry.scraping.scrape import Scrape, address_of

@@ -87,7 +87,7 @@ def calibrate(
     quick: bool,
     processes: int,
     gap_s: float = GAP_S,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Calibration:
     """Measure; nothing is stored. Interrupted where the person stops it, BadInput for `processes`
     that the machine has no cores for."""
@@ -101,7 +101,7 @@ def calibrate(
         )
     place = layout(cores, processes)
     if not place.apart:
-        say("client and server share their cores: every figure is a lower bound")
+        report("client and server share their cores: every figure is a lower bound")
     effort = QUICK if quick else THOROUGH
     sweep_private_folders()
     with private_folder("calibration") as folder, Stop().listening() as stop:
@@ -110,11 +110,11 @@ def calibrate(
             loadtests=workspace.loadtests,
             processes=processes,
             client_cores=place.client,
-            stopping=lambda: stop.asked,
+            stopping=lambda: stop.requested,
             warmup_s=effort.warmup_s,
             steady_s=effort.steady_s,
         )
-        return _measure(bench, place, effort, quick, gap_s, say)
+        return _measure(bench, place, effort, quick, gap_s, report)
 
 
 def _measure(
@@ -123,14 +123,16 @@ def _measure(
     effort: Effort,
     quick: bool,
     gap_s: float,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Calibration:
     most = _most_streams(bench.processes)
     shape = ReplayShape(STREAM_TOKENS, FIRST_S, gap_s)
     retry = effort.retry
     with open_servers(bench.folder / "streams", shape, place.servers, place.server_count) as one:
         streams = find_ceiling(
-            _printed_trial("streams", lambda level: closed(shape, level, bench), bench, one, say),
+            _printed_trial(
+                "streams", lambda level: closed(shape, level, bench), bench, one, report
+            ),
             start=min(256 * bench.processes, most),
             most=most,
             trials=effort.streams,
@@ -139,12 +141,12 @@ def _measure(
     with open_servers(bench.folder / "burst", BURST, place.servers, place.server_count) as one:
         users = BURST_USERS * bench.processes
         trial = run_trial(bench, closed(BURST, users, bench), one, users)
-        say(f"{count_of(users, 'user')}, answers at once{_brief(trial.figures)}")
+        report(f"{count_of(users, 'user')}, answers at once{_brief(trial.figures)}")
         burst = burst_ceiling(trial)
     with open_servers(bench.folder / "rate", RATE, place.servers, place.server_count) as one:
         rate = find_ceiling(
             _printed_trial(
-                "requests/s", lambda level: open_loop(RATE, level, bench), bench, one, say
+                "requests/s", lambda level: open_loop(RATE, level, bench), bench, one, report
             ),
             start=500 * bench.processes,
             most=most * 5,
@@ -173,14 +175,14 @@ def _printed_trial(
     scenario: Callable[[int], Scenario],
     bench: Bench,
     servers: Servers,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Callable[[int], Trial]:
     """Return a trial that prints its result."""
 
     def measure(level: int) -> Trial:
         trial = run_trial(bench, scenario(level), servers, level)
         how = "held" if trial.held else f"not held: {trial.why}"
-        say(f"{level:,} {what}: {how}{_brief(trial.figures)}")
+        report(f"{level:,} {what}: {how}{_brief(trial.figures)}")
         return trial
 
     return measure

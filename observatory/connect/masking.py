@@ -61,7 +61,7 @@ class Masker:
         ends = [end for part in self._unusual for end in _ends(part)]
         self._needles = sorted({text.lower() for text in (*ends, *map(_first_of, self._coded))})
         short = [part for part in bare if len(part) < _UNUSUAL]
-        self._words = [said for part in short for said in (part, quote(part, safe=""))]
+        self._words = [form for part in short for form in (part, quote(part, safe=""))]
         self._shortest = min(map(len, (*self._words, *self._needles)), default=1 << 62)
 
     def exact(self, text: str) -> str:
@@ -89,8 +89,8 @@ class Masker:
     def _escaped(self) -> re.Pattern[str]:
         """Return every form with characters escaped; of Base64 only those that are no letter and no digit."""
         return self._pattern(
-            lambda form: "".join(map(_in_any_way, form)),
-            lambda form: "".join(one if one.isalnum() else _in_any_way(one) for one in form),
+            lambda form: "".join(map(_any_escape, form)),
+            lambda form: "".join(one if one.isalnum() else _any_escape(one) for one in form),
         )
 
     def _pattern(self, own: Callable[[str], str], coded: Callable[[str], str]) -> re.Pattern[str]:
@@ -195,9 +195,9 @@ def _coded(secret: str) -> list[str]:
     texts = [data.hex()]
     for before in range(3):
         for alphabet in (None, b"-_"):
-            whole = base64.b64encode(bytes(before) + data, alphabet).decode()
+            encoded = base64.b64encode(bytes(before) + data, alphabet).decode()
             settled = (before + len(data)) * 8 // 6
-            texts.append(whole[-(-before * 8 // 6) : settled])
+            texts.append(encoded[-(-before * 8 // 6) : settled])
     return [text for text in texts if len(text) >= _UNUSUAL]
 
 
@@ -205,11 +205,11 @@ def _longest_first(texts: Iterable[str]) -> list[str]:
     return sorted(set(texts), key=lambda text: (-len(text), text))
 
 
-def _in_any_way(letter: str) -> str:
+def _any_escape(letter: str) -> str:
     """Return a pattern for one character, plain or escaped: %2F (also %252F), \\/ and \\u002f, &#47; and &#x2f;."""
     code = ord(letter)
     in_url = "".join(f"%(?:25)*{byte:02x}" for byte in letter.encode())
-    ways = [
+    forms = [
         in_url,
         rf"\\+u{code:04x}",
         rf"\\+x{code:02x}",
@@ -217,10 +217,10 @@ def _in_any_way(letter: str) -> str:
         rf"&\#(?:0*{code}|x0*{code:x});",
     ]
     if letter == " ":
-        ways.append(r"\+")
+        forms.append(r"\+")
     if not letter.isalnum():
-        ways.append(r"\\+" + re.escape(letter))
+        forms.append(r"\\+" + re.escape(letter))
     if letter in _ENTITIES:
-        ways.append(f"&{_ENTITIES[letter]};")
-    ways.append(re.escape(letter))  # the last: an escape may begin with it
-    return f"(?:{'|'.join(ways)})"
+        forms.append(f"&{_ENTITIES[letter]};")
+    forms.append(re.escape(letter))  # the last: an escape may begin with it
+    return f"(?:{'|'.join(forms)})"

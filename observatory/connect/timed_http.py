@@ -21,14 +21,14 @@ class TimedConnection(http.client.HTTPConnection):
         self,
         host: str,
         port: int,
-        whole_s: float,
+        total_s: float,
         context: SSLContext | None = None,
         *,
         pause_s: float | None = None,
     ) -> None:
-        super().__init__(host, port, timeout=whole_s)
-        self._whole_s = whole_s
-        self._pause_s = whole_s if pause_s is None else pause_s
+        super().__init__(host, port, timeout=total_s)
+        self._total_s = total_s
+        self._pause_s = total_s if pause_s is None else pause_s
         self._context = context
         self._ends = 0.0
         self._beyond: str | None = None
@@ -37,7 +37,7 @@ class TimedConnection(http.client.HTTPConnection):
 
     def request(self, *arguments: Any, **named: Any) -> None:
         """Send as http.client does; the exchange's time begins."""
-        self._ends = time.monotonic() + self._whole_s
+        self._ends = time.monotonic() + self._total_s
         super().request(*arguments, **named)
 
     def set_tunnel(self, host: str, *arguments: Any, **named: Any) -> None:
@@ -60,7 +60,7 @@ class TimedConnection(http.client.HTTPConnection):
         """Return seconds that may be waited now; TimeoutError where the exchange is to be over."""
         left_s = self._ends - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError(f"no whole answer within {self._whole_s:g} s")
+            raise TimeoutError(f"no whole answer within {self._total_s:g} s")
         return min(left_s, self._pause_s)
 
 

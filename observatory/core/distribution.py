@@ -55,17 +55,21 @@ def third_party_package(distribution: str | None) -> str | None:
     return found["package"] if found and _THIRD_PARTY.match(found["aside"]) else None
 
 
-def engine_levels(asked: Mapping[int, str], served: Mapping[int, str | None]) -> dict[int, str]:
+def engine_levels(requested: Mapping[int, str], served: Mapping[int, str | None]) -> dict[int, str]:
     """Return each cell's level of the factor `engine` as shown; served: distributions, where known.
 
     A third party's build is shown by its package's name, not by the engine's. Where different
     levels would read alike, the requested engine is added in brackets.
     """
-    shown = {cell: third_party_package(served.get(cell)) or text for cell, text in asked.items()}
+    shown = {
+        cell: third_party_package(served.get(cell)) or text for cell, text in requested.items()
+    }
     alike: dict[str, set[str]] = defaultdict(set)
     for cell, text in shown.items():
-        alike[text].add(asked[cell])
+        alike[text].add(requested[cell])
     return {
-        cell: text if len(alike[text]) == 1 or text == asked[cell] else f"{text} ({asked[cell]})"
+        cell: text
+        if len(alike[text]) == 1 or text == requested[cell]
+        else f"{text} ({requested[cell]})"
         for cell, text in shown.items()
     }

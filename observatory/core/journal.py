@@ -47,7 +47,7 @@ def _payloads(data: bytes) -> Iterator[bytes]:
         at += _HEAD.size + length
 
 
-def whole_length(data: bytes) -> int:
+def intact_length(data: bytes) -> int:
     """Return how many leading bytes of a journal belong to whole frames."""
     at = 0
     while at + _HEAD.size <= len(data):

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from observatory.core.arrivals.catalogue import Arrivals
 from observatory.core.matrices.matrix import Matrix
 from observatory.core.money.demand import Demand
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.core.strict import Strict
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import NAME

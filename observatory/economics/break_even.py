@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from observatory.core.money.demand import DAYS_A_MONTH, Demand
-from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
+from observatory.economics.fleet import INTEGER_TOLERANCE, CostLine, Replica, cost_line
 
 Never = Literal["request", "step", "nothing_served"]
 """Why serving never gets cheaper: a request's electricity costs more than buying it; a full step costs more
@@ -58,8 +58,8 @@ def crossing(line: CostLine, usd_per_request: float) -> Crossing:
     if gain <= 0:
         never: Never = "request" if line.request_usd >= usd_per_request else "step"
         return Crossing(line, usd_per_request, None, [], never=never)
-    last = max(0, math.ceil((line.fixed_usd + full) / gain - WHOLE) - 1)
-    first = max(1, math.floor(line.fixed_usd / gain + WHOLE) + 1)
+    last = max(0, math.ceil((line.fixed_usd + full) / gain - INTEGER_TOLERANCE) - 1)
+    first = max(1, math.floor(line.fixed_usd / gain + INTEGER_TOLERANCE) + 1)
     settled = _start(line, saved, last) if last else 0.0
     ranges = [
         Range(_start(line, saved, step), step * line.step_requests)

@@ -115,13 +115,13 @@ class _Ledger:
         self._start = start
         self._end = end
         self._country = read.grid()
-        self._cpu = self._whole("cpu")
+        self._cpu = self._undivided("cpu")
         self.rows: list[EnergyRow] = []
 
     def add_host(self) -> None:
         """Add the whole machine's processors and memory."""
         self._add("shared_host", "cpu", self._cpu)
-        self._add("shared_host", "memory", self._whole("memory"))
+        self._add("shared_host", "memory", self._undivided("memory"))
 
     def add_gpus(self) -> None:
         """Add the GPUs: those that are the target's as its own; on its host all others as the host's.
@@ -170,16 +170,16 @@ class _Ledger:
         """Add the processors' joules by these roles' part of all busy CPU time."""
         self._add_share(subject, self._cpu, self._share(roles))
 
-    def _add_share(self, subject: Subject, whole: _Part, share: WindowAmount) -> None:
-        method = f"{whole.method}, {_SHARE}"
+    def _add_share(self, subject: Subject, total: _Part, share: WindowAmount) -> None:
+        method = f"{total.method}, {_SHARE}"
         value = None
-        if whole.amount.value is not None and share.value is not None:
-            value = whole.amount.value * share.value
-        missing = [amount for amount in (whole.amount, share) if amount.value is None]
+        if total.amount.value is not None and share.value is not None:
+            value = total.amount.value * share.value
+        missing = [amount for amount in (total.amount, share) if amount.value is None]
         amount = _joined(
-            value, _reasons(missing[:1] or [whole.amount, share]), [whole.amount, share]
+            value, _reasons(missing[:1] or [total.amount, share]), [total.amount, share]
         )
-        self._add(subject, "cpu", _Part(amount, "estimated", method, whole.source))
+        self._add(subject, "cpu", _Part(amount, "estimated", method, total.source))
 
     def add_none(self, reason: str) -> None:
         """Add the null row of a target whose energy is not ours to know."""
@@ -193,10 +193,10 @@ class _Ledger:
             return
         joules = [row.energy_j for row in own if row.counts]
         known = [value for value in joules if value is not None]
-        whole = len(known) == len(joules) > 0
+        complete = len(known) == len(joules) > 0
         amount = WindowAmount(
-            (pue - 1) * sum(known) if whole else None,
-            None if whole else "the energy that it is a share of is not known",
+            (pue - 1) * sum(known) if complete else None,
+            None if complete else "the energy that it is a share of is not known",
         )
         source = f"PUE {pue:g} as stated, over the target's other scopes"
         part = _Part(amount, "modelled", "pue", source)
@@ -219,7 +219,7 @@ class _Ledger:
         share = min(spent / busy.value, 1.0) if busy.value > 0 else 0.0
         return _joined(share, _reasons(amounts), amounts)
 
-    def _whole(self, scope: Scope) -> _Part:
+    def _undivided(self, scope: Scope) -> _Part:
         """Return a part of this host by its own counters, else by what codecarbon makes of it."""
         devices = self._sensed.rapl(scope)
         return self._of_rapl(devices) if devices else self._of_codecarbon(scope)
@@ -259,9 +259,9 @@ class _Ledger:
             own = f"{gpu.device}: {amount.reason}" if amount.reason else None
             reason = "; ".join(text for text in (own, doubt) if text) or None
             differ = None if check is None else _disagreement(amount.value, check.amount.value)
-            told = _joined(amount.value, reason, [amount])
+            joined = _joined(amount.value, reason, [amount])
             named = f"{gpu.sensor}_{method}"
-            return _Part(told, "measured", named, f"{name} {source}", limit, check, differ)
+            return _Part(joined, "measured", named, f"{name} {source}", limit, check, differ)
 
         amount = integrated(power, self._start, self._end) if power else WindowAmount(None, gpu.why)
         integral = part(amount, "power_trapezoid", "power usage, integrated")
@@ -346,10 +346,10 @@ def _sum(parts: list[_Part]) -> _Part:
     values = [amount.value for amount in amounts]
     limits = [part.limit_w for part in parts if part.limit_w is not None]
     differ = [part.disagreement for part in parts if part.disagreement is not None]
-    whole = None if None in values else sum(value for value in values if value is not None)
+    total = None if None in values else sum(value for value in values if value is not None)
     checked = any(part.check is not None for part in parts)
     return _Part(
-        _joined(whole, _reasons(amounts), amounts),
+        _joined(total, _reasons(amounts), amounts),
         parts[0].basis,
         " and ".join(sorted({part.method for part in parts})),
         " and ".join(sorted({part.source for part in parts})),

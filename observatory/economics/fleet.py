@@ -13,7 +13,7 @@ from observatory.economics.energy import J_PER_KWH
 from observatory.economics.machine_money import ELECTRICITY_UNKNOWN, Component, total_usd
 
 SECONDS_A_DAY = 86_400.0
-WHOLE = 1e-9
+INTEGER_TOLERANCE = 1e-9
 """A ratio this near above a whole number is that number: binary fractions are not exact."""
 
 
@@ -155,7 +155,7 @@ class CostLine:
 
     def steps(self, requests_a_day: float) -> int:
         """Return how many steps a volume takes."""
-        return math.ceil(requests_a_day / self.step_requests - WHOLE)
+        return math.ceil(requests_a_day / self.step_requests - INTEGER_TOLERANCE)
 
     @property
     def full_step_usd(self) -> float:

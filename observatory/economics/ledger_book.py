@@ -60,10 +60,10 @@ _Spans = list[tuple[date | None, _Prices, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class LedgerModel:
-    """A model of the ledger; owner is the provider whose list has it, asked the one requested."""
+    """A model of the ledger; owner is the provider whose list has it, requested the provider that was named."""
 
     owner: str
-    asked: str
+    requested: str
     model: "ModelInfo"
 
 
@@ -140,7 +140,7 @@ def model_rows(provider: str, model: "ModelInfo", used: str | None = None) -> li
     return rows
 
 
-def knows_days(provider: str, model: str) -> bool:
+def dates_prices(provider: str, model: str) -> bool:
     """Return whether it is known on which days of the week a model's prices by the hour hold."""
     rule = WORKDAY_PEAKS.get(provider)
     return rule is not None and model in rule.models

@@ -14,9 +14,9 @@ from observatory.economics.ledger_book import (
     LEDGER,
     LedgerModel,
     changes_by_hour,
+    dates_prices,
     find_listed,
     is_dated,
-    knows_days,
     ledger_version,
     model_rows,
     uncounted_of,
@@ -75,10 +75,10 @@ def _with_doubt(
 ) -> AppliedPrices:
     """Return the prices; at a weekend, where the source has hours and no days, each with what else it may be."""
     day = at.astimezone(UTC)
-    doubtful = changes_by_hour(listed.model) and not knows_days(listed.owner, listed.model.id)
+    doubtful = changes_by_hour(listed.model) and not dates_prices(listed.owner, listed.model.id)
     if not doubtful or days_of(day.date()) == DAYS[0]:
         return prices
-    told = []
+    doubted = []
     for row in prices.rows:
         tier = row.details.service_tier
         same_day = {
@@ -90,18 +90,18 @@ def _with_doubt(
         others = sorted(same_day - {row.usd})
         doubt = PriceDetails(may_also_be_usd=others, note=BY_HOUR_AT_A_WEEKEND)
         details = row.details.joined(doubt) if others else row.details
-        told.append(msgspec.structs.replace(row, details=details))
-    return AppliedPrices(told, prices.basis)
+        doubted.append(msgspec.structs.replace(row, details=details))
+    return AppliedPrices(doubted, prices.basis)
 
 
 def _facts(target: ListedModel, listed: LedgerModel, at: datetime) -> PriceDetails:
     dated, note = is_dated(listed.model), None
     if changes_by_hour(listed.model):
-        known = knows_days(listed.owner, listed.model.id)
+        known = dates_prices(listed.owner, listed.model.id)
         note = BY_HOUR + (" and by its day of the week" if known else "")
     elif not dated:
         note = UNDATED
-    resold = f"{listed.asked} sells it: the price is that of {listed.owner}"
+    resold = f"{listed.requested} sells it: the price is that of {listed.owner}"
     elsewhere = "the provider's list price, applied to another base URL"
     return PriceDetails(
         dated=dated,
@@ -112,7 +112,7 @@ def _facts(target: ListedModel, listed: LedgerModel, at: datetime) -> PriceDetai
         applied_at=at.isoformat(timespec="seconds"),
         not_counted=uncounted_of(listed.model, at),
         note=note,
-        provider_note=resold if listed.owner != listed.asked else None,
+        provider_note=resold if listed.owner != listed.requested else None,
         base_url_note=elsewhere if target.base_url is not None else None,
     )
 

@@ -143,8 +143,8 @@ def _kwh(one: Joules, idle_seconds: float) -> float | None:
 def total_usd(components: Sequence[Component]) -> tuple[float | None, str | None]:
     """Return the sum of what is known, and why it is not whole; None where nothing is known."""
     known = [one.usd for one in components if one.usd is not None]
-    whole = len(known) == len(components)
-    return (sum(known) if known else None), (None if whole else ELECTRICITY_UNKNOWN)
+    complete = len(known) == len(components)
+    return (sum(known) if known else None), (None if complete else ELECTRICITY_UNKNOWN)
 
 
 def marginal_usd(prices: AppliedPrices, seconds: float, energy: Sequence[Joules]) -> float | None:

@@ -82,12 +82,12 @@ def tier_of(target: ListedModel) -> str | None:
 
     Of service_tier, or of service_tier or speed in extra_body; BadInput where they disagree.
     """
-    asked = [
+    requested = [
         target.service_tier,
         target.extra_body.get("service_tier"),
         target.extra_body.get("speed"),
     ]
-    named = {tier for tier in asked if isinstance(tier, str) and tier not in STANDARD_TIERS}
+    named = {tier for tier in requested if isinstance(tier, str) and tier not in STANDARD_TIERS}
     if len(named) > 1 or (named and target.service_tier in STANDARD_TIERS):
         raise BadInput(
             "service_tier and extra_body name different tiers: which price holds is not known",

@@ -63,7 +63,7 @@ def quote(
     purse = _Purse(budget)
     cases = [_cases(stage, plan, prices, limits, earlier, speed, purse) for stage in plan.stages]
     known = prices.output_usd_per_token is not None
-    whole = [_Case(*map(sum, zip(*each, strict=True))) for each in zip(*cases, strict=True)]
+    totals = [_Case(*map(sum, zip(*each, strict=True))) for each in zip(*cases, strict=True)]
     priced = [row for row in prices.rows if row.kind in _TOKEN_KINDS]
     most_open = _most_open(plan, prices, budget)
     return Quote(
@@ -85,10 +85,10 @@ def quote(
             )
             for stage, each in zip(plan.stages, cases, strict=True)
         ],
-        requests=_ordered([case.requests for case in whole]),
-        prompt_tokens=_ordered([case.prompt for case in whole]),
-        output_tokens=_ordered([case.output for case in whole]),
-        usd=_ordered([case.usd for case in whole]) if known else None,
+        requests=_ordered([case.requests for case in totals]),
+        prompt_tokens=_ordered([case.prompt for case in totals]),
+        output_tokens=_ordered([case.output for case in totals]),
+        usd=_ordered([case.usd for case in totals]) if known else None,
         budget={name: cap for name, cap in budget.model_dump().items() if cap is not None},
         capped=sorted(purse.used_up),
         assumptions=_assumptions(plan, prices, earlier, speed),
@@ -236,8 +236,8 @@ def each_request(
 
 def _sample(items: Sequence[PlanItem], seen: ObservedFigures | None) -> Sequence[PlanItem]:
     """Return all items; one where each is what was measured on average."""
-    whole = seen is not None and seen.prompt_tokens is not None and seen.output_tokens is not None
-    return items[:1] if whole else items
+    counted = seen is not None and seen.prompt_tokens is not None and seen.output_tokens is not None
+    return items[:1] if counted else items
 
 
 def _tokens(
@@ -274,18 +274,18 @@ def _usd(
 
 
 def _mean(spreads: Sequence[QuoteSpread]) -> QuoteSpread:
-    whole = NOTHING
+    total = NOTHING
     for one in spreads:
-        whole = whole.plus(one)
+        total = total.plus(one)
     n = len(spreads)
-    return QuoteSpread(whole.low / n, whole.expected / n, whole.high / n)
+    return QuoteSpread(total.low / n, total.expected / n, total.high / n)
 
 
 def _assumptions(
     plan: Plan, prices: AppliedPrices, earlier: EarlierFigures | None, speed: Speed
 ) -> list[Assumption]:
     """Return what the figures rest on, in words."""
-    seen = earlier.whole if earlier is not None else None
+    seen = earlier.overall if earlier is not None else None
     measured = (
         f"p5 - mean - p95 of {count_of(seen.n, 'request')} of run {seen.run_id}" if seen else ""
     )

@@ -44,12 +44,12 @@ class ObservedFigures(msgspec.Struct, frozen=True):
 class EarlierFigures(msgspec.Struct, frozen=True):
     """The latest run of the same target and workload: over all levels, and by (kind, users, rate)."""
 
-    whole: ObservedFigures
+    overall: ObservedFigures
     levels: dict[tuple[str, int | None, float | None], ObservedFigures] = {}
 
     def at(self, stage: StagePlan) -> ObservedFigures:
         """Return the figures at that stage's level, else over all."""
-        return self.levels.get((stage.kind, stage.concurrency, stage.rate_per_s), self.whole)
+        return self.levels.get((stage.kind, stage.concurrency, stage.rate_per_s), self.overall)
 
 
 class Speed(msgspec.Struct, frozen=True):

@@ -161,9 +161,9 @@ class Sensed:
     def _add_gpu(self, sample: Sample) -> None:
         if ":engine:" in sample.device:  # a probe's: claimed where the scenario names it
             return
-        whole, slash, _ = sample.device.partition("/")
+        undivided, slash, _ = sample.device.partition("/")
         if slash:
-            self._slices.setdefault((sample.sensor, whole), set()).add(sample.device)
+            self._slices.setdefault((sample.sensor, undivided), set()).add(sample.device)
         if sample.metric.endswith(GPU_OF_ROLE) and sample.metric != f"gpu{GPU_OF_ROLE}":
             gpu, host = sample.metric.removesuffix(GPU_OF_ROLE), host_of(sample.device)
             on = f"{host}:{gpu}" if host else gpu

@@ -87,8 +87,8 @@ class ServerDraws:
             sum(self._gaps) / len(self._gaps) * (1 + tail.inter_token * (tail.factor - 1))
         )
 
-    def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> DrawnAnswer:
-        """Return the fate of the next request with this body; whole_limit: exactly `limit` tokens."""
+    def draw(self, body: bytes, *, limit: int | None, fills_limit: bool = False) -> DrawnAnswer:
+        """Return the fate of the next request with this body; fills_limit: exactly `limit` tokens."""
         digest = hashlib.blake2b(body, digest_size=8).digest()
         occurrence = self._seen.pop(digest, 0)
         self._seen[digest] = occurrence + 1
@@ -96,7 +96,7 @@ class ServerDraws:
             self._seen.popitem(last=False)
         key = f"emulator/{self._profile.seed}/{digest.hex()}/{occurrence}".encode()
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
-        return self._fate(random.Random(seed), limit, whole_limit)
+        return self._fate(random.Random(seed), limit, fills_limit)
 
     def gaps(self, seed: int) -> Callable[[], float]:
         """Return a function that gives the gap before each next token, in seconds, before load and drift."""
@@ -111,7 +111,7 @@ class ServerDraws:
         chance, factor = tail.inter_token, tail.factor
         return lambda: table[int(luck() * size)] * (factor if luck() < chance else 1.0)
 
-    def _fate(self, generator: random.Random, limit: int | None, whole_limit: bool) -> DrawnAnswer:
+    def _fate(self, generator: random.Random, limit: int | None, fills_limit: bool) -> DrawnAnswer:
         profile = self._profile
         luck, strike = generator.random(), generator.random()
         words_seed, gaps_seed = generator.getrandbits(64), generator.getrandbits(64)
@@ -125,7 +125,7 @@ class ServerDraws:
             1,
             round(lognormal(generator, profile.output_tokens_median, profile.output_tokens_p95)),
         )
-        cut = limit is not None and (whole_limit or reasoning + tokens > limit)
+        cut = limit is not None and (fills_limit or reasoning + tokens > limit)
         if limit is not None and cut:
             reasoning = min(reasoning, limit)
             tokens = limit - reasoning
@@ -172,13 +172,13 @@ def lognormal(generator: random.Random, median: float, p95: float) -> float:
     return median * math.exp(math.log(p95 / median) / _Z95 * _NORMAL.inv_cdf(luck))
 
 
-def answer_words(seed: int, asked: str, count: int, *, multibyte: bool = False) -> list[str]:
+def answer_words(seed: int, prompt: str, count: int, *, multibyte: bool = False) -> list[str]:
     """Return `count` words, seeded, from the end of the prompt (common words where that has none).
 
     So an answer resembles the prompt's topic and language and is sometimes right by
     chance; it is filler, and its scores mean nothing. multibyte: words of characters of
     several bytes instead.
     """
-    words = _MULTIBYTE if multibyte else _WORD.findall(asked[-_VOCABULARY_FROM:]) or _FILLER
+    words = _MULTIBYTE if multibyte else _WORD.findall(prompt[-_VOCABULARY_FROM:]) or _FILLER
     luck, size = random.Random(seed).random, len(words)
     return [words[int(luck() * size)] for _ in range(count)]

@@ -57,7 +57,7 @@ class AnswerBytes:
 
     def __init__(
         self,
-        asked: ParsedRequest,
+        request: ParsedRequest,
         fate: DrawnAnswer,
         counts: TokenCounts,
         profile: Profile,
@@ -67,14 +67,14 @@ class AnswerBytes:
         created: int,
     ) -> None:
         shape = profile.shape
-        self._chat = asked.kind != "completions"
+        self._chat = request.kind != "completions"
         self._shape = shape
         self._counts = counts
         self._finished = fate.finished
         wrong = fate.fault == "wrong_usage"
         self._factor = profile.faults.wrong_usage_factor if wrong else 1.0
         self._names = _reasoning_names(profile.reasoning) if self._chat else ()
-        self._asked = asked.include_usage
+        self._include_usage = request.include_usage
         self._eol = b"\r\n" if shape.line_end == "crlf" else b"\n"
         self._number = number
         self._templates: dict[str, tuple[bytes, bytes, int]] = {}
@@ -130,9 +130,9 @@ class AnswerBytes:
         """Return finish_reason, usage where it is due, [DONE], and the end of the chunks."""
         usage, output = self._shape.usage, self._counts.output
         parts = [self._event({}, self._finish_reason(), output)]
-        if usage in ("always", "every_event") or (usage == "asked" and self._asked):
-            whole = self._counts.usage(output, self._factor)
-            parts.append(self._laid({**self._head, "choices": [], "usage": whole}))
+        if usage in ("always", "every_event") or (usage == "asked" and self._include_usage):
+            counts = self._counts.usage(output, self._factor)
+            parts.append(self._laid({**self._head, "choices": [], "usage": counts}))
         if done and self._shape.done:
             parts.append(_chunk(b"data: [DONE]" + self._eol * 2))
         return b"".join((*parts, STREAM_END))
@@ -153,7 +153,7 @@ class AnswerBytes:
         """Return an event with BIG_EVENT_BYTES of text."""
         return self.content(" " + "big " * (BIG_EVENT_BYTES // 4 - 1) + "end", running)
 
-    def whole(self, reasoning: str, text: str) -> bytes:
+    def complete_body(self, reasoning: str, text: str) -> bytes:
         """Return the JSON body of an answer that is not streamed."""
         choice: dict[str, Any] = {
             "index": 0,
@@ -176,7 +176,7 @@ class AnswerBytes:
             answer["usage"] = self._counts.usage(self._counts.output, self._factor)
         return _encode(answer)
 
-    def whole_error(self) -> bytes:
+    def error_body(self) -> bytes:
         """Return an error object as a 200 answer's body."""
         return _encode(_ERROR)
 
@@ -218,7 +218,7 @@ class AnswerBytes:
         usage = self._shape.usage
         if usage == "every_event" or (usage == "with_finish" and finished is not None):
             event["usage"] = self._counts.usage(running, self._factor)
-        elif usage == "asked" and self._asked:
+        elif usage == "asked" and self._include_usage:
             event["usage"] = None  # as OpenAI does in every event but the last
         return self._lines(event)
 

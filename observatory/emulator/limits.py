@@ -8,7 +8,7 @@ from observatory.core.emulation.profile import Limits
 from observatory.emulator.requests import Reply, error, retry_headers
 
 Headers = tuple[tuple[str, str], ...]
-SaysLimit = Callable[[str, int, int, float], Headers]
+LimitHeaders = Callable[[str, int, int, float], Headers]
 """(name, limit, remaining, seconds until it is whole again) -> the wire's rate-limit headers."""
 MINUTE_S = 60.0
 
@@ -88,8 +88,8 @@ class Allowance:
         """Return whether there is any limit."""
         return bool(self._buckets)
 
-    def ask(
-        self, now_s: float, tokens: int, model: str, says: SaysLimit | None = None
+    def admit(
+        self, now_s: float, tokens: int, model: str, limit_headers: LimitHeaders | None = None
     ) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
@@ -98,7 +98,7 @@ class Allowance:
         A refused request takes nothing, unless refused requests are counted: then what is left. A request
         that is larger than the whole allowance waits for all of it, as otherwise it would never be served.
         """
-        says = says or openai_limit
+        limit_headers = limit_headers or openai_limit
         wanted = {"requests": 1, "tokens": tokens}
         for bucket in self._buckets.values():
             bucket.refill(now_s)
@@ -110,7 +110,7 @@ class Allowance:
         if not over:
             for name, bucket in self._buckets.items():
                 bucket.left -= min(wanted[name], bucket.most)
-            return self._headers(says), None
+            return self._headers(limit_headers), None
         if self._counts_refused:
             for name, bucket in self._buckets.items():
                 bucket.left = max(0.0, bucket.left - wanted[name])
@@ -129,13 +129,13 @@ class Allowance:
             code="rate_limit_exceeded",
             headers=retry_headers(wait_s),
         )
-        return self._headers(says), refusal
+        return self._headers(limit_headers), refusal
 
-    def _headers(self, says: SaysLimit) -> Headers:
+    def _headers(self, limit_headers: LimitHeaders) -> Headers:
         headers: list[tuple[str, str]] = []
         for name, bucket in self._buckets.items():
             full_s = bucket.wait_s(bucket.most)
-            headers += says(name, bucket.a_minute, int(bucket.left), full_s)
+            headers += limit_headers(name, bucket.a_minute, int(bucket.left), full_s)
         return tuple(headers)
 
 
@@ -149,12 +149,14 @@ def openai_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
 
 
 def throttled(
-    retry_after_s: float, says: SaysLimit = openai_limit, *, limited: bool = False
+    retry_after_s: float, limit_headers: LimitHeaders = openai_limit, *, limited: bool = False
 ) -> Reply:
     """Return a random refusal. Its headers have made-up limits of the right shape, unless the answers already
     have the headers of real limits (`limited`): two sets would contradict each other."""
     stand_ins = (
-        () if limited else (*says("requests", 60, 0, 1.0), *says("tokens", 60_000, 59_000, 1.0))
+        ()
+        if limited
+        else (*limit_headers("requests", 60, 0, 1.0), *limit_headers("tokens", 60_000, 59_000, 1.0))
     )
     return error(
         429,

@@ -33,11 +33,11 @@ def as_messages(reply: Reply, identifier: str) -> Reply:
     """Return a refusal in Anthropic's envelope, with Retry-After in whole seconds alone."""
     if reply.status < 400:
         return reply
-    said = msgspec.json.decode(reply.body)["error"]["message"]
+    message = msgspec.json.decode(reply.body)["error"]["message"]
     kind = _ERROR_TYPES.get(reply.status, "invalid_request_error")
     body = {
         "type": "error",
-        "error": {"type": kind, "message": said},
+        "error": {"type": kind, "message": message},
         "request_id": identifier,
     }
     headers = tuple(one for one in reply.headers if one[0] != "retry-after-ms")
@@ -48,11 +48,11 @@ def messages_limit(
     name: str, limit: int, left: int, full_s: float, unix_s: float
 ) -> tuple[tuple[str, str], ...]:
     """Return the headers of one limit; full_s: seconds until it is whole again, sent as an instant."""
-    whole = datetime.fromtimestamp(unix_s + full_s, UTC).isoformat(timespec="milliseconds")
+    full_at = datetime.fromtimestamp(unix_s + full_s, UTC).isoformat(timespec="milliseconds")
     return (
         (f"anthropic-ratelimit-{name}-limit", str(limit)),
         (f"anthropic-ratelimit-{name}-remaining", str(left)),
-        (f"anthropic-ratelimit-{name}-reset", whole.replace("+00:00", "Z")),
+        (f"anthropic-ratelimit-{name}-reset", full_at.replace("+00:00", "Z")),
     )
 
 
@@ -69,8 +69,8 @@ class MessagesBytes(AnswerBytes):
     def opening(self) -> bytes:
         """Return message_start, for every shape's role, and the ping that follows it."""
         message = {**self._message([]), "usage": self._usage(0)}
-        start = self._told({"type": "message_start", "message": message})
-        return start + self._told({"type": "ping"})
+        start = self._event_bytes({"type": "message_start", "message": message})
+        return start + self._event_bytes({"type": "ping"})
 
     def content(self, text: str, running: int) -> bytes:
         """Return a text_delta."""
@@ -104,16 +104,16 @@ class MessagesBytes(AnswerBytes):
             "delta": delta,
             "usage": self._usage(self._counts.output),
         }
-        parts = [self._closed(), self._told(last)]
+        parts = [self._closed(), self._event_bytes(last)]
         if done and self._shape.done:
-            parts.append(self._told({"type": "message_stop"}))
+            parts.append(self._event_bytes({"type": "message_stop"}))
         return b"".join((*parts, STREAM_END))
 
     def error_event(self) -> bytes:
         """Return an overloaded_error where an event is expected, and the end of the chunks."""
-        return self._told(_BROKEN) + STREAM_END
+        return self._event_bytes(_BROKEN) + STREAM_END
 
-    def whole(self, reasoning: str, text: str) -> bytes:
+    def complete_body(self, reasoning: str, text: str) -> bytes:
         """Return the JSON body of an answer that is not streamed."""
         content: list[dict[str, Any]] = []
         if reasoning:
@@ -127,7 +127,7 @@ class MessagesBytes(AnswerBytes):
         message = {**self._message(content), "stop_reason": self._stop_reason()}
         return _encode({**message, "usage": self._usage(self._counts.output)})
 
-    def whole_error(self) -> bytes:
+    def error_body(self) -> bytes:
         """Return an error as a 200 answer's body."""
         return _encode(_BROKEN)
 
@@ -146,16 +146,16 @@ class MessagesBytes(AnswerBytes):
         if self._shape.usage == "never":
             return {}
         counts = self._counts
-        told = counts.usage(output, self._factor)
-        cached = min(counts.cached, told["prompt_tokens"])
+        openai_usage = counts.usage(output, self._factor)
+        cached = min(counts.cached, openai_usage["prompt_tokens"])
         usage = {
-            "input_tokens": told["prompt_tokens"] - cached,
+            "input_tokens": openai_usage["prompt_tokens"] - cached,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": cached,
-            "output_tokens": told["completion_tokens"],
+            "output_tokens": openai_usage["completion_tokens"],
             "service_tier": "standard",
         }
-        thought = told["completion_tokens_details"]["reasoning_tokens"]
+        thought = openai_usage["completion_tokens_details"]["reasoning_tokens"]
         return usage | ({"output_tokens_details": {"thinking_tokens": thought}} if output else {})
 
     def _stop_reason(self) -> str:
@@ -169,7 +169,7 @@ class MessagesBytes(AnswerBytes):
         self._block += 1
         self._open = kind
         start = {"type": "content_block_start", "index": self._block, "content_block": block}
-        return closed + self._told(start)
+        return closed + self._event_bytes(start)
 
     def _closed(self) -> bytes:
         if self._open is None:
@@ -178,10 +178,12 @@ class MessagesBytes(AnswerBytes):
         if self._open == "thinking":
             signed = self._piece({"type": "signature_delta", "signature": "emulated"})
         self._open = None
-        return signed + self._told({"type": "content_block_stop", "index": self._block})
+        return signed + self._event_bytes({"type": "content_block_stop", "index": self._block})
 
     def _piece(self, delta: dict[str, Any]) -> bytes:
-        return self._told({"type": "content_block_delta", "index": self._block, "delta": delta})
+        return self._event_bytes(
+            {"type": "content_block_delta", "index": self._block, "delta": delta}
+        )
 
-    def _told(self, event: dict[str, Any]) -> bytes:
+    def _event_bytes(self, event: dict[str, Any]) -> bytes:
         return self._named(event["type"], event)

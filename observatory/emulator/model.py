@@ -12,7 +12,7 @@ from observatory.core.emulation.profile import Profile
 from observatory.emulator.cache import CachedPrompts
 from observatory.emulator.draws import DrawnAnswer, ServerDraws
 from observatory.emulator.events import AnswerBytes, TokenCounts
-from observatory.emulator.limits import Allowance, Headers, SaysLimit, openai_limit
+from observatory.emulator.limits import Allowance, Headers, LimitHeaders, openai_limit
 from observatory.emulator.load import DelayFactor, Slots
 from observatory.emulator.messages import MessagesBytes, messages_limit
 from observatory.emulator.requests import ParsedRequest, Reply
@@ -32,7 +32,7 @@ class Prepared:
 
     def steps(self) -> Iterator[WriteStep]:
         """Return the steps of the answer, streamed or whole."""
-        return self.script.stream() if self.stream else self.script.whole()
+        return self.script.stream() if self.stream else self.script.unstreamed()
 
 
 class EmulatedModel:
@@ -65,13 +65,13 @@ class EmulatedModel:
         self._draws = ServerDraws(profile)
         self._allowance = Allowance(profile.limits)
         self._cache = CachedPrompts(profile.prompt_cache)
-        said = profile.imitates.sentence() if profile.imitates is not None else None
-        imitates = (("x-observatory-imitates", _ascii(said)),) if said else ()
+        sentence = profile.imitates.sentence() if profile.imitates is not None else None
+        imitates = (("x-observatory-imitates", _ascii(sentence)),) if sentence else ()
         self.marks: Headers = (("x-observatory-emulated", "1"), *imitates)
 
     def prepare(
         self,
-        asked: ParsedRequest,
+        request: ParsedRequest,
         body: bytes,
         number: int,
         *,
@@ -85,20 +85,20 @@ class EmulatedModel:
         head renders a stream's head and reply a whole response, when they are sent, with these
         headers in addition to those of every response.
         """
-        tokens = asked.text.split()
+        tokens = request.text.split()
         limits: Headers = ()
-        says = _SAYS.get(asked.kind, openai_limit)
+        limit_headers = _LIMIT_HEADERS.get(request.kind, openai_limit)
         if self._allowance.limited:
-            limits, over = self._allowance.ask(
-                self._clock(), len(tokens) + (asked.limit or 0), self.name, says
+            limits, over = self._allowance.admit(
+                self._clock(), len(tokens) + (request.limit or 0), self.name, limit_headers
             )
             if over is not None:
                 return over, limits, "limit"
-        limit = asked.limit if self.profile.obeys_limit else None
-        fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
+        limit = request.limit if self.profile.obeys_limit else None
+        fate = self._draws.draw(body, limit=limit, fills_limit=request.fills_limit)
         if kept and fate.fault == "drop_kept":
             return None
-        refusal = refusal_of(fate.fault, self.profile, says, limited=bool(limits))
+        refusal = refusal_of(fate.fault, self.profile, limit_headers, limited=bool(limits))
         if refusal is not None:
             return refusal, limits, fate.fault
         cached = self._cache.cached(tokens)
@@ -110,23 +110,25 @@ class EmulatedModel:
             reasoning=fate.reasoning_tokens,
             output=fate.reasoning_tokens + fate.tokens,
         )
-        made_of = _BYTES.get(asked.kind, AnswerBytes)
+        made_of = _BYTES.get(request.kind, AnswerBytes)
         now = int(time.time())
-        content = made_of(asked, fate, counts, self.profile, self.name, number=number, created=now)
+        content = made_of(
+            request, fate, counts, self.profile, self.name, number=number, created=now
+        )
         script = Script(
             fate,
             self.profile,
             content,
-            asked.text,
+            request.text,
             ttft_s=fate.ttft_s + self.profile.prefill_per_token * (len(tokens) - cached),
             gaps=self._draws.gaps(fate.gaps_seed),
             mean_gap_s=self._draws.mean_gap_s,
             head=lambda: head(limits),
             reply=lambda response: reply(response, limits),
         )
-        if asked.stream:  # hidden tokens are generated too; whole answers count them
+        if request.stream:  # hidden tokens are generated too; whole answers count them
             self.slots.generated_tokens += script.hidden_tokens
-        return Prepared(content, script, asked.stream, _facts(asked, fate, counts))
+        return Prepared(content, script, request.stream, _facts(request, fate, counts))
 
 
 def _messages_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
@@ -134,7 +136,7 @@ def _messages_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
 
 
 _BYTES: dict[str, type[AnswerBytes]] = {"messages": MessagesBytes, "responses": ResponsesBytes}
-_SAYS: dict[str, SaysLimit] = {"messages": _messages_limit}
+_LIMIT_HEADERS: dict[str, LimitHeaders] = {"messages": _messages_limit}
 
 
 def _ascii(text: str) -> str:
@@ -142,11 +144,11 @@ def _ascii(text: str) -> str:
     return " ".join(text.split()).encode("ascii", "replace").decode("ascii")
 
 
-def _facts(asked: ParsedRequest, fate: DrawnAnswer, counts: TokenCounts) -> dict[str, Any]:
+def _facts(request: ParsedRequest, fate: DrawnAnswer, counts: TokenCounts) -> dict[str, Any]:
     """Return what the truth log has of an answer in addition to its instants."""
     return {
         "fault": fate.fault,
-        "stream": asked.stream,
+        "stream": request.stream,
         "prompt_tokens": counts.prompt,
         "cached_tokens": counts.cached,
         "reasoning_tokens": counts.reasoning,

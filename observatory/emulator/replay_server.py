@@ -194,10 +194,10 @@ class ReplayServer:
             stream.wanted = end + 4 + (int(length[1]) if length else 0)
         if len(stream.data) < stream.wanted:
             return
-        asks_models = stream.data.startswith(b"GET ")
+        lists_models = stream.data.startswith(b"GET ")
         stream.data = stream.data[stream.wanted :]
         stream.wanted = -1
-        if asks_models:
+        if lists_models:
             self._send(stream, self._models)
             return
         self._requests += 1

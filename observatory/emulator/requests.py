@@ -96,7 +96,7 @@ class ParsedRequest(msgspec.Struct, frozen=True):
     stream: bool
     include_usage: bool
     limit: int | None
-    whole_limit: bool
+    fills_limit: bool
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -165,7 +165,7 @@ def understand(
     if kind is None:
         return _models(path, model)
     try:
-        return _asked(kind, body, model)
+        return _openai_request(kind, body, model)
     except msgspec.ValidationError as problem:
         return error(400, f"Invalid request: {problem}")
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
@@ -185,7 +185,7 @@ def _no_model(name: str) -> Reply:
     return error(404, f"The model `{name}` does not exist.", code="model_not_found", param="model")
 
 
-def _asked(kind: Kind, body: bytes, model: str) -> ParsedRequest | Reply:
+def _openai_request(kind: Kind, body: bytes, model: str) -> ParsedRequest | Reply:
     fields = _DECODERS[kind].decode(body)
     if fields.model != model:
         return _no_model(fields.model)
@@ -199,7 +199,7 @@ def _asked(kind: Kind, body: bytes, model: str) -> ParsedRequest | Reply:
         stream=fields.stream,
         include_usage=include_usage,
         limit=limit,
-        whole_limit=fields.ignore_eos,
+        fills_limit=fields.ignore_eos,
     )
 
 

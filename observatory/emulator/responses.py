@@ -25,29 +25,30 @@ class ResponsesBytes(AnswerBytes):
     _sequence = -1
     _place = -1
     _open: str | None = None
-    _said = ""
+    _text_so_far = ""
     _items: tuple[dict[str, Any], ...] = ()
 
     def opening(self) -> bytes:
         """Return response.created and response.in_progress."""
         response = self._response("in_progress", [])
         return b"".join(
-            self._told(f"response.{what}", response=response) for what in ("created", "in_progress")
+            self._event_bytes(f"response.{what}", response=response)
+            for what in ("created", "in_progress")
         )
 
     def content(self, text: str, running: int) -> bytes:
         """Return a piece of the answer."""
         opened = self._within("message")
-        self._said += text
-        return opened + self._told(
+        self._text_so_far += text
+        return opened + self._event_bytes(
             "response.output_text.delta", **self._at(), delta=text, logprobs=[]
         )
 
     def reasoning(self, text: str, running: int) -> bytes:
         """Return a piece of reasoning, in full as of open models, not as a summary."""
         opened = self._within("reasoning")
-        self._said += text
-        return opened + self._told("response.reasoning_text.delta", **self._at(), delta=text)
+        self._text_so_far += text
+        return opened + self._event_bytes("response.reasoning_text.delta", **self._at(), delta=text)
 
     def meeting(self, reasoning: str, text: str, running: int) -> bytes:
         """Return two events in one write: reasoning and text are never of one event here."""
@@ -59,9 +60,9 @@ class ResponsesBytes(AnswerBytes):
 
     def tool_arguments(self, piece: str, running: int) -> bytes:
         """Return a piece of the call's arguments."""
-        self._said += piece
+        self._text_so_far += piece
         at = {name: value for name, value in self._at().items() if name != "content_index"}
-        return self._told("response.function_call_arguments.delta", **at, delta=piece)
+        return self._event_bytes("response.function_call_arguments.delta", **at, delta=piece)
 
     def closing(self, *, done: bool = True) -> bytes:
         """Return the last item's end, and the response as it ended, with usage."""
@@ -69,22 +70,24 @@ class ResponsesBytes(AnswerBytes):
         if done and self._shape.done:
             status = self._status()
             parts.append(
-                self._told(f"response.{status}", response=self._response(status, self._items))
+                self._event_bytes(
+                    f"response.{status}", response=self._response(status, self._items)
+                )
             )
         return b"".join((*parts, STREAM_END))
 
     def error_event(self) -> bytes:
         """Return an error where an event is expected, and the end of the chunks."""
-        return self._told("error", **_FAILED, param=None) + STREAM_END
+        return self._event_bytes("error", **_FAILED, param=None) + STREAM_END
 
-    def whole(self, reasoning: str, text: str) -> bytes:
+    def complete_body(self, reasoning: str, text: str) -> bytes:
         """Return the JSON body of an answer that is not streamed."""
         items = [self._item("reasoning", reasoning)] if reasoning else []
         called = self._shape.answer == "tool_call"
         items.append(self._item("function_call" if called else "message", text))
         return _encode(self._response(self._status(), items))
 
-    def whole_error(self) -> bytes:
+    def error_body(self) -> bytes:
         """Return a failed response as a 200 answer's body."""
         return _encode({**self._response("failed", []), "error": _FAILED})
 
@@ -112,13 +115,13 @@ class ResponsesBytes(AnswerBytes):
         }
 
     def _usage(self) -> dict[str, Any]:
-        told = self._counts.usage(self._counts.output, self._factor)
+        usage = self._counts.usage(self._counts.output, self._factor)
         return {
-            "input_tokens": told["prompt_tokens"],
+            "input_tokens": usage["prompt_tokens"],
             "input_tokens_details": {"cached_tokens": self._counts.cached, "cache_write_tokens": 0},
-            "output_tokens": told["completion_tokens"],
-            "output_tokens_details": told["completion_tokens_details"],
-            "total_tokens": told["total_tokens"],
+            "output_tokens": usage["completion_tokens"],
+            "output_tokens_details": usage["completion_tokens_details"],
+            "total_tokens": usage["total_tokens"],
         }
 
     def _item(self, kind: str, text: str, status: str = "completed") -> dict[str, Any]:
@@ -147,35 +150,41 @@ class ResponsesBytes(AnswerBytes):
             return b""
         before = self._closed()
         self._place += 1
-        self._open, self._said = kind, ""
+        self._open, self._text_so_far = kind, ""
         item = self._item(kind, "", "in_progress")
-        before += self._told("response.output_item.added", output_index=self._place, item=item)
+        before += self._event_bytes(
+            "response.output_item.added", output_index=self._place, item=item
+        )
         if kind == "message":
             part = {"type": "output_text", "text": "", "annotations": []}
-            before += self._told("response.content_part.added", **self._at(), part=part)
+            before += self._event_bytes("response.content_part.added", **self._at(), part=part)
         return before
 
     def _closed(self) -> bytes:
         if self._open is None:
             return b""
-        at, text, kind = self._at(), self._said, self._open
+        at, text, kind = self._at(), self._text_so_far, self._open
         parts = []
         if kind == "message":
             part = {"type": "output_text", "text": text, "annotations": []}
-            parts.append(self._told("response.output_text.done", **at, text=text, logprobs=[]))
-            parts.append(self._told("response.content_part.done", **at, part=part))
+            parts.append(
+                self._event_bytes("response.output_text.done", **at, text=text, logprobs=[])
+            )
+            parts.append(self._event_bytes("response.content_part.done", **at, part=part))
         elif kind == "reasoning":
-            parts.append(self._told("response.reasoning_text.done", **at, text=text))
+            parts.append(self._event_bytes("response.reasoning_text.done", **at, text=text))
         else:
             at.pop("content_index")
             done = {**at, "name": "look_up", "arguments": text}
-            parts.append(self._told("response.function_call_arguments.done", **done))
+            parts.append(self._event_bytes("response.function_call_arguments.done", **done))
         item = self._item(kind, text)
         self._items = (*self._items, item)
-        parts.append(self._told("response.output_item.done", output_index=self._place, item=item))
+        parts.append(
+            self._event_bytes("response.output_item.done", output_index=self._place, item=item)
+        )
         self._open = None
         return b"".join(parts)
 
-    def _told(self, kind: str, **fields: Any) -> bytes:
+    def _event_bytes(self, kind: str, **fields: Any) -> bytes:
         self._sequence += 1
         return self._named(kind, {"type": kind, **fields, "sequence_number": self._sequence})

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from observatory.core.emulation.profile import Profile
 from observatory.emulator.draws import DrawnAnswer, answer_words
 from observatory.emulator.events import AnswerBytes
-from observatory.emulator.limits import SaysLimit, openai_limit, throttled
+from observatory.emulator.limits import LimitHeaders, openai_limit, throttled
 from observatory.emulator.requests import OVERLOADED, OVERLOADED_529, SERVER_ERROR, Reply
 
 Stretch = Literal["fixed", "drift", "load"]
@@ -43,13 +43,17 @@ class WriteStep(NamedTuple):
 
 
 def refusal_of(
-    fault: str | None, profile: Profile, says: SaysLimit = openai_limit, *, limited: bool = False
+    fault: str | None,
+    profile: Profile,
+    limit_headers: LimitHeaders = openai_limit,
+    *,
+    limited: bool = False,
 ) -> Reply | None:
     """Return the reply of a fault that takes no slot; None for any other fate. says: as for Allowance.ask;
     limited: whether the answer has the headers of real limits."""
     match fault:
         case "http_429":
-            return throttled(profile.faults.retry_after, says, limited=limited)
+            return throttled(profile.faults.retry_after, limit_headers, limited=limited)
         case "http_503":
             return OVERLOADED
         case "http_529":
@@ -68,7 +72,7 @@ class Script:
     fate: DrawnAnswer
     profile: Profile
     content: AnswerBytes
-    asked: str
+    prompt: str
     _: KW_ONLY
     ttft_s: float
     gaps: Callable[[], float]
@@ -84,7 +88,7 @@ class Script:
         aloud = fate.reasoning_tokens if self.content.reasons_aloud else 0
         self.hidden_tokens = fate.reasoning_tokens - aloud
         many = aloud + fate.tokens
-        words = answer_words(fate.words_seed, self.asked, many, multibyte=multibyte)
+        words = answer_words(fate.words_seed, self.prompt, many, multibyte=multibyte)
         self._thoughts, self._words = words[:aloud], words[aloud:]
 
     def stream(self) -> Iterator[WriteStep]:
@@ -93,8 +97,8 @@ class Script:
         if fault == "http_500":
             return iter([WriteStep(self.ttft_s, self.reply(SERVER_ERROR), "drift")])
         if fault == "garbage_http":
-            said = WriteStep(self.ttft_s, GARBAGE_HTTP, "drift")
-            return iter([said, WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
+            step = WriteStep(self.ttft_s, GARBAGE_HTTP, "drift")
+            return iter([step, WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
         steps = self._written(self._events())
         if fault in STRIKES:
             steps = self._struck(steps)
@@ -104,7 +108,7 @@ class Script:
             return chain([WriteStep(self.profile.faults.slow_headers_by, b"", "fixed")], steps)
         return steps
 
-    def whole(self) -> Iterator[WriteStep]:
+    def unstreamed(self) -> Iterator[WriteStep]:
         """Yield the steps of an answer that is not streamed: its time, then all of it."""
         fate, faults = self.fate, self.profile.faults
         if fate.fault in ("http_500", "garbage_http"):
@@ -114,7 +118,7 @@ class Script:
             yield WriteStep(faults.slow_headers_by, b"", "fixed")
         yield WriteStep(self.ttft_s, b"", "drift")
         gaps_s = sum(self.gaps() for _ in range(len(self._thoughts) + fate.tokens - 1))
-        data = self.reply(Reply(200, self._whole_body()))
+        data = self.reply(Reply(200, self._complete_body()))
         if fate.fault in ("reset", "early_close", "stall"):
             yield WriteStep(
                 gaps_s + self.hidden_tokens * self.mean_gap_s, data[: len(data) * 2 // 3]
@@ -126,18 +130,18 @@ class Script:
                 gaps_s + self.hidden_tokens * self.mean_gap_s, data, events=1, tokens=tokens
             )
 
-    def _whole_body(self) -> bytes:
+    def _complete_body(self) -> bytes:
         text = " ".join(self._words)
         match self.fate.fault:
             case "error_event":
-                return self.content.whole_error()
+                return self.content.error_body()
             case "garbage_event":
-                return self.content.whole("", text)[:-20]
+                return self.content.complete_body("", text)[:-20]
             case "big_event":
                 text += " big" * (1 << 18)
         if self._calls:
             text = "".join(_arguments(self._words))
-        return self.content.whole(" ".join(self._thoughts), text)
+        return self.content.complete_body(" ".join(self._thoughts), text)
 
     def _events(self) -> Iterator[tuple[bytes, int]]:
         """Yield each event with text, and how many tokens it carries."""

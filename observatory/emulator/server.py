@@ -168,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
             body,
             number,
             head=self._stream_head,
-            reply=self._whole_response,
+            reply=self._complete_response,
             kept=self._carried,
         )
         self._carried = True
@@ -230,7 +230,7 @@ class ClientConnection(asyncio.Protocol):
         self._send(data)
         self._ended(None)
 
-    def _whole_response(self, reply: Reply, headers: Headers) -> bytes:
+    def _complete_response(self, reply: Reply, headers: Headers) -> bytes:
         """Return head and body of an answer that is not streamed."""
         return render_reply(self._worded(reply), self._answer_headers(reply.status, headers))
 

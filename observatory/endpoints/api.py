@@ -118,17 +118,17 @@ def offer_of(target: ApiTarget, provider: Provider) -> tuple[WireWord, WireOffer
 
 def _documented(
     field: str,
-    asked: str | None,
+    requested: str | None,
     values: Sequence[str],
     provider: Provider,
     word: WireWord,
     where: str,
 ) -> None:
-    if asked is None or asked in values:
+    if requested is None or requested in values:
         return
-    said = f"{field} {asked!r} is none that {provider.title} documents for wire {word}"
+    message = f"{field} {requested!r} is none that {provider.title} documents for wire {word}"
     fix = f"one of: {', '.join(values)}" if values else f"leave {field} out: it has no such field"
-    raise BadInput(said, where=where, fix=fix)
+    raise BadInput(message, where=where, fix=fix)
 
 
 def _base_url(target: ApiTarget, provider: Provider) -> str:

@@ -78,7 +78,7 @@ def unopened_connection(target: Target) -> Connection:
     return planned_connection(target)
 
 
-def asked_facts(target: Target) -> dict[str, Any]:
+def requested_facts(target: Target) -> dict[str, Any]:
     """Return the fields of TargetFacts that the target's file alone gives: the address and the proxy. They
     are for a run whose target may never open. Empty for a target that is started here."""
     try:

@@ -50,9 +50,9 @@ def check_target(opened: OpenTarget, request: RequestKind | None = None) -> Targ
     masker = opened.masker
     with hiding(masker):
         found = _check(opened, request)
-    said = [masker.exact(name) for name in found.models] if found.models is not None else None
+    masked = [masker.exact(name) for name in found.models] if found.models is not None else None
     note = masker.exact(found.note) if found.note is not None else None
-    return msgspec.structs.replace(found, model=masker.exact(found.model), models=said, note=note)
+    return msgspec.structs.replace(found, model=masker.exact(found.model), models=masked, note=note)
 
 
 def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
@@ -67,8 +67,8 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
     started = time.monotonic()
     connection = opened.connection
     provider = PROVIDERS.get(opened.facts.provider or "")
-    asked_of = connection if provider is None else listing_connection(connection, provider)
-    owned = owned_models(asked_of)
+    listing = connection if provider is None else listing_connection(connection, provider)
+    owned = owned_models(listing)
     answered_s = time.monotonic() - started
     prefix = provider.listed_prefix if provider is not None else ""
     listed = None if owned is None else sorted(name.removeprefix(prefix) for name in owned)
@@ -76,8 +76,8 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
         opened.facts = msgspec.structs.replace(
             opened.facts, emulated=True, engine=EMULATOR, tokenizer=TOKENIZER
         )
-    asked = (connection.model, *connection.models)
-    unknown = [name for name in asked if listed is not None and name not in listed]
+    requested = (connection.model, *connection.models)
+    unknown = [name for name in requested if listed is not None and name not in listed]
     if unknown and provider is not None and not provider.lists_what_it_serves:
         return TargetCheck(
             connection.endpoint,
@@ -120,15 +120,15 @@ def _check_route(connection: Connection, request: RequestKind | None) -> None:
     from observatory.endpoints.listing import PATH_FIX, without_route
 
     paths = wire_of(connection).paths
-    asked = list(paths.values()) if request is None else [path_of(connection, request)]
-    for path in asked:
+    tried = list(paths.values()) if request is None else [path_of(connection, request)]
+    for path in tried:
         status, text = _post_nothing(connection, path)
         # A router may look for the model before anything else, and find none in an empty request.
         if status not in _NO_ROUTE or _NAMES_A_MODEL.search(text):
             return
     bare = without_route(connection)
     raise TargetFailed(
-        f"it answers {status} to /models and to {asked[0]}",
+        f"it answers {status} to /models and to {tried[0]}",
         where=connection.endpoint,
         fix=PATH_FIX if bare is None else f"the base URL ends in a route: use {bare.endpoint}",
     )

@@ -34,7 +34,7 @@ from observatory.wires.wires import fixed_headers
 
 _PAGE = 1000
 """Models requested at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
-_LONGEST_SAID = 200
+_LONGEST_MESSAGE = 200
 _GZIP = b"\x1f\x8b"
 _MOST_PAGES = 20
 _ROUTES = ("/chat/completions", "/completions", "/responses", "/messages", "/models")
@@ -102,9 +102,9 @@ def _page(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         failure = failure_in(text)
         if failure is not None:
-            said = masker.error(words_of(failure))[:_LONGEST_SAID]
+            words = masker.error(words_of(failure))[:_LONGEST_MESSAGE]
             raise TargetFailed(
-                f"it answered an error instead of a list of models: {said}",
+                f"it answered an error instead of a list of models: {words}",
                 where=f"{connection.endpoint}/models",
             ) from None
         raise TargetFailed(
@@ -200,15 +200,15 @@ def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> 
     if not base.endswith("/v1"):
         below = msgspec.structs.replace(connection, base_path=base + "/v1")
     if bare is not None and _lists(bare):
-        said, fix = "it answered 404, and the base URL ends in a route", f"use {bare.endpoint}"
+        problem, fix = "it answered 404, and the base URL ends in a route", f"use {bare.endpoint}"
     elif "html" in error.response.headers.get("content-type", "") or text.lstrip()[:1] == b"<":
-        said, fix = "it answered 404 with an HTML page", PATH_FIX
+        problem, fix = "it answered 404 with an HTML page", PATH_FIX
     elif below is not connection and _lists(below):
-        said = "it answered 404, but there is a list of models under /v1"
+        problem = "it answered 404, but there is a list of models under /v1"
         fix = f"use {below.endpoint}"
     else:
         return
-    raise TargetFailed(said, where=f"{connection.endpoint}/models", fix=fix) from error
+    raise TargetFailed(problem, where=f"{connection.endpoint}/models", fix=fix) from error
 
 
 def without_route(connection: Connection) -> Connection | None:
@@ -231,12 +231,12 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
     # From None: the package's error holds the service's text, which may repeat the key.
     where = f"{connection.endpoint}/models"
     status = error.status_code
-    said = masker.error(_message(error))[:_LONGEST_SAID]
+    message = masker.error(_message(error))[:_LONGEST_MESSAGE]
     if status in (401, 403):
         key = connection.key
         source = "no key was sent" if key is None else f"the key of {key.env or key.file} was sent"
         raise BadInput(
-            f"access was refused with HTTP {status}, {source}{said}",
+            f"access was refused with HTTP {status}, {source}{message}",
             where=where,
             fix="name its key with api_key_env" if key is None else _key_fix(key),
         ) from None
@@ -247,12 +247,12 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
         ) from None
     if status == 429:
         raise TargetFailed(
-            f"it is throttling already (HTTP 429){said}",
+            f"it is throttling already (HTTP 429){message}",
             where=where,
             fix="wait, or request a higher limit",
         ) from None
     kind = "it failed itself" if status >= 500 else "it refused"
-    raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from None
+    raise TargetFailed(f"{kind} with HTTP {status}{message}", where=where) from None
 
 
 def _location(text: str) -> str:
@@ -286,8 +286,8 @@ def _unreachable(
     proxy = proxy_of(connection)
     if proxy is not None:
         where += f" through the proxy {proxy.address}"
-    said, fix = _why_unreachable(error, (proxy or connection).host, masker)
-    return TargetFailed(said, where=where, fix=fix)
+    problem, fix = _why_unreachable(error, (proxy or connection).host, masker)
+    return TargetFailed(problem, where=where, fix=fix)
 
 
 def _why_unreachable(
@@ -300,16 +300,16 @@ def _why_unreachable(
             case TooLarge():
                 return f"{cause} for its list of models", PATH_FIX
             case ssl.SSLCertVerificationError():
-                said = (
+                problem = (
                     f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}"
                 )
-                return said, "give ca_bundle where its authority is your own"
+                return problem, "give ca_bundle where its authority is your own"
             case ssl.SSLError():
-                said = f"TLS failed: {masker.error(str(cause.reason or cause))}"
-                return said, "is it https at all? does it require a client_certificate?"
+                problem = f"TLS failed: {masker.error(str(cause.reason or cause))}"
+                return problem, "is it https at all? does it require a client_certificate?"
             case socket.gaierror():
-                said = f"the name {host!r} cannot be resolved: {cause.strerror}"
-                return said, "check the spelling and this machine's DNS"
+                problem = f"the name {host!r} cannot be resolved: {cause.strerror}"
+                return problem, "check the spelling and this machine's DNS"
             case ConnectionRefusedError():
                 return "the connection was refused", "is it running, on this port?"
     nearest, last = error.__cause__, masker.error(str(causes[-1]))

@@ -53,7 +53,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
     path, name = _model_file(target, context)
     metadata = read_metadata(path)
     _fits_memory(path, target)
-    digest = hash_file(path, context.say)
+    digest = hash_file(path, context.report)
     config = LlamaCppConfig(
         model_path=str(path),
         model_name=name,
@@ -67,7 +67,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
     context.log_folder.mkdir(parents=True, exist_ok=True)
     config_path = context.log_folder / f"llamacpp-{target.name}.json"
     config_path.write_bytes(msgspec.json.format(msgspec.json.encode(config)))
-    context.say(f"{target.name}: starting llama.cpp with {name}")
+    context.report(f"{target.name}: starting llama.cpp with {name}")
     deadline_s = time.monotonic() + target.start_timeout
     child = ServerChild(
         [sys.executable, "-m", "observatory.engines.llamacpp_server", str(config_path)],
@@ -156,7 +156,7 @@ def _model_file(target: LlamaCppTarget, context: OpenContext) -> tuple[Path, str
     """Return the file, and the name under which it is served."""
     if target.model in model_catalogue.MODELS:
         _check_format(target)
-        return models.pull(target.model, context.say), target.model
+        return models.pull(target.model, context.report), target.model
     path = _own_file(target)
     return path, path.stem
 

@@ -29,7 +29,7 @@ class OpenContext:
     """Where a server's log goes, and the callback for progress messages."""
 
     log_folder: Path
-    say: Callable[[str], None]
+    report: Callable[[str], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +108,7 @@ def connect(
         connect_timeout_s=target.timeouts.connect,
         first_byte_timeout_s=target.timeouts.first_byte,
         between_events_timeout_s=target.timeouts.between_events,
-        whole_timeout_s=target.timeouts.whole,
+        total_timeout_s=target.timeouts.whole,
         max_rate_per_s=target.max_rate,
         max_concurrency=target.max_concurrency,
         extra_body=dict(target.extra_body),
@@ -122,16 +122,16 @@ def connect(
     )
 
 
-def _throttle(said: Throttling | None) -> Throttle:
+def _throttle(throttling: Throttling | None) -> Throttle:
     """Return the target's own policy; the caller that opens it for a scenario sets the scenario's before."""
-    if said is None:
+    if throttling is None:
         return Throttle()
     return Throttle(
-        policy=said.policy,
-        max_attempts=said.max_attempts,
-        max_wait_s=said.max_wait,
-        requests_per_minute=said.requests_per_minute,
-        tokens_per_minute=said.tokens_per_minute,
+        policy=throttling.policy,
+        max_attempts=throttling.max_attempts,
+        max_wait_s=throttling.max_wait,
+        requests_per_minute=throttling.requests_per_minute,
+        tokens_per_minute=throttling.tokens_per_minute,
     )
 
 
@@ -179,8 +179,8 @@ def facts_of(
 
 def masked_facts(facts: TargetFacts, masker: Masker) -> TargetFacts:
     """Return the facts with secrets masked in the fields that a server may fill; the others are from the target's file."""
-    said = {name: masker.values(getattr(facts, name)) for name in _SERVERS_WORDS}
-    return msgspec.structs.replace(facts, **said)
+    masked = {name: masker.values(getattr(facts, name)) for name in _SERVERS_WORDS}
+    return msgspec.structs.replace(facts, **masked)
 
 
 _SERVERS_WORDS = (
@@ -210,10 +210,10 @@ def _stated_throttle(throttle: Throttle) -> dict[str, Any]:
 def _file(target: str, field: str, path: Path | None) -> str | None:
     if path is None:
         return None
-    whole = path.expanduser().resolve()
-    if not whole.is_file():
+    resolved = path.expanduser().resolve()
+    if not resolved.is_file():
         raise BadInput(f"{field}: there is no such file: {path}", where=f"target {target}")
-    return str(whole)
+    return str(resolved)
 
 
 def own_connection(target: Target, wire: Wire = "openai") -> Connection:

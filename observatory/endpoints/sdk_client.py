@@ -70,7 +70,7 @@ class SdkClient:
             self._create = self._openai.completions.create
         self._known = frozenset(signature(self._create).parameters) - _NOT_BODY
 
-    def ask(self, body: bytes, hearing: Hearing) -> None:
+    def send(self, body: bytes, hearing: Hearing) -> None:
         """Send the request whose JSON is `body`, and take all of its answer; raises what the client raises."""
         fields = _decode(body)
         known = {name: value for name, value in fields.items() if name in self._known}

@@ -139,15 +139,15 @@ class Hearing:
         response = self._response
         if response.status is not None and response.headers_at is None:
             response.headers_at = at
-        self._settle(at, whole=fault is None, choked=choked)
+        self._settle(at, complete=fault is None, choked=choked)
 
-    def _settle(self, at: int, *, whole: bool, choked: bool) -> None:
+    def _settle(self, at: int, *, complete: bool, choked: bool) -> None:
         """Cut the body at its events, each with its instant."""
         body = b"".join(self._raw)
         ends = [end for _, _, end, _ in split_events(body)]
         seen = ends[: len(self._yielded)]
         cuts, stamps = [0, *seen], self._yielded[: len(seen)]
-        if whole or not ends:
+        if complete or not ends:
             last = len(body)
         else:
             last = ends[len(seen)] if choked and len(ends) > len(seen) else cuts[-1]

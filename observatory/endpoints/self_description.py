@@ -51,7 +51,7 @@ _TGI = (
     "max_batch_total_tokens",
     "sha",
 )
-_SAID = {"True": True, "False": False, "None": None}
+_LITERALS = {"True": True, "False": False, "None": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ def describe(connection: Connection, owners: list[str | None]) -> SelfDescriptio
     owners: owned_by of the models that it lists. Where one of them names the engine, only that engine's
     page is requested; else each engine's page until one responds.
     """
-    named = [ask for owner, ask in _BY_OWNER.items() if owner in owners]
-    for ask in named or (_vllm, _sglang, _llamacpp, _tgi, _ollama):
-        found = ask(connection)
+    named = [reader for owner, reader in _BY_OWNER.items() if owner in owners]
+    for reader in named or (_vllm, _sglang, _llamacpp, _tgi, _ollama):
+        found = reader(connection)
         if found is not None:
             return found
     return SelfDescription()
@@ -108,28 +108,28 @@ def _vllm(connection: Connection) -> SelfDescription | None:
 
 def _sglang(connection: Connection) -> SelfDescription | None:
     for path in ("/get_server_info", "/server_info"):
-        said = _object(connection, path)
-        if "version" in said:
-            return SelfDescription("SGLang", _text(said["version"]), _kept(said, _SGLANG))
+        document = _object(connection, path)
+        if "version" in document:
+            return SelfDescription("SGLang", _text(document["version"]), _kept(document, _SGLANG))
     return None
 
 
 def _llamacpp(connection: Connection) -> SelfDescription | None:
-    said = _object(connection, "/props")
-    if "default_generation_settings" not in said:
+    document = _object(connection, "/props")
+    if "default_generation_settings" not in document:
         return None
-    version = _text(said.get("build_info"))
-    kept = _kept(said, ("total_slots", "model_path"))
-    if isinstance(generation := said.get("default_generation_settings"), dict):
+    version = _text(document.get("build_info"))
+    kept = _kept(document, ("total_slots", "model_path"))
+    if isinstance(generation := document.get("default_generation_settings"), dict):
         kept |= _kept(generation, ("n_ctx",))
     return SelfDescription("llama.cpp", version, kept)
 
 
 def _tgi(connection: Connection) -> SelfDescription | None:
-    said = _object(connection, "/info")
-    if "max_total_tokens" not in said:
+    document = _object(connection, "/info")
+    if "max_total_tokens" not in document:
         return None
-    return SelfDescription("TGI", _text(said.get("version")), _kept(said, _TGI))
+    return SelfDescription("TGI", _text(document.get("version")), _kept(document, _TGI))
 
 
 def _ollama(connection: Connection) -> SelfDescription | None:
@@ -137,9 +137,11 @@ def _ollama(connection: Connection) -> SelfDescription | None:
     return SelfDescription("Ollama", _text(version)) if isinstance(version, str) else None
 
 
-def _kept(said: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _kept(document: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """Return plain values alone: a page is another's, and what it nests there is of no use."""
-    kept = {name: said[name] for name in names if isinstance(said.get(name), str | int | float)}
+    kept = {
+        name: document[name] for name in names if isinstance(document.get(name), str | int | float)
+    }
     return {
         name: value[:_LONGEST_VALUE] if isinstance(value, str) else value
         for name, value in kept.items()
@@ -151,8 +153,8 @@ def _text(value: Any) -> str | None:
 
 
 def _plain(text: str) -> Any:
-    if text in _SAID:
-        return _SAID[text]
+    if text in _LITERALS:
+        return _LITERALS[text]
     read: Callable[[str], Any]
     for read in (int, float):
         try:

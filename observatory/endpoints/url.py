@@ -42,16 +42,16 @@ def open_found(target: Target, model: str | None, connection: Connection) -> Ope
     connection = msgspec.structs.replace(connection, models=own)
     # A provider's gateway is no engine, and has none of the engines' pages.
     ours = target.hosting == "self" and owned and EMULATOR not in owned.values()
-    said = describe(connection, list(owned.values())) if owned and ours else SelfDescription()
+    described = describe(connection, list(owned.values())) if owned and ours else SelfDescription()
     facts = facts_of(
         target,
         connection,
-        engine=said.engine,
-        engine_version=said.version,
-        dtype=_name(said.details.get("dtype") or said.details.get("model_dtype")),
-        quantization=_name(said.details.get("quantization")),
-        model_revision=_name(said.details.get("model_sha")),
-        settings={"said": said.details} if said.details else {},
+        engine=described.engine,
+        engine_version=described.version,
+        dtype=_name(described.details.get("dtype") or described.details.get("model_dtype")),
+        quantization=_name(described.details.get("quantization")),
+        model_revision=_name(described.details.get("model_sha")),
+        settings={"said": described.details} if described.details else {},
     )
     return OpenTarget(connection, facts)
 

@@ -79,7 +79,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
     """
     if target.url is not None:
         return open_found(target, target.model, _connection(target))
-    plan = _plan(target, context.say)
+    plan = _plan(target, context.report)
     deadline_s = time.monotonic() + target.start_timeout
     with HeldPort(target.port) as held:
         arguments = arguments_of(
@@ -93,7 +93,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
             target, os.environ, folder=str(plan.command.path.parent), cpu=plan.cpu
         )
         called = third_party_package(plan.command.distribution) or "vLLM"
-        context.say(f"{target.name}: starting {called} with {plan.model.name}")
+        context.report(f"{target.name}: starting {called} with {plan.model.name}")
         child = SupervisedChild(
             [str(plan.command.path), *arguments],
             environment,
@@ -103,12 +103,12 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
         )
         try:
             connection = _await_answers(target, context, plan, child, held, deadline_s)
-            facts = _facts(target, plan, child, connection, arguments, context.say)
+            facts = _facts(target, plan, child, connection, arguments, context.report)
         except BaseException as error:
             child.close()
             if isinstance(error, TargetFailed):
                 for line in child.log.tail(_TAIL_LINES):
-                    context.say(f"{target.name} | {cut_between_words(line, 300)}")
+                    context.report(f"{target.name} | {cut_between_words(line, 300)}")
             raise
     return OpenTarget(connection, facts, child)
 
@@ -133,16 +133,16 @@ def check_vllm(target: VllmTarget) -> None:
         )
 
 
-def _plan(target: VllmTarget, say: Callable[[str], None]) -> _Plan:
+def _plan(target: VllmTarget, report: Callable[[str], None]) -> _Plan:
     command = command_of(target)
-    model = find_model(target, say)
+    model = find_model(target, report)
     cpu = None
     if command.build == "cpu" or (command.build is None and not Path("/dev/nvidiactl").exists()):
         available = psutil.virtual_memory().available
         cores = len(os.sched_getaffinity(0))
         cpu = cpu_share(target, os.environ, cores=cores, available_gib=available / 2**30)
         _fits_memory(target, model, cpu, available)
-    return _Plan(command, model, find_adapters(target, say), cpu)
+    return _Plan(command, model, find_adapters(target, report), cpu)
 
 
 def _fits_memory(target: VllmTarget, model: ServedModel, cpu: CpuShare, available: int) -> None:
@@ -173,15 +173,15 @@ def _await_answers(
     """Request health, the list of models, and one real completion of each model that the load will use."""
     name = plan.model.name
     address = Address("http", HOST, held.port)
-    connection = connect(target, address, name, models=asked_names(target, name))
-    said: list[str] = []
+    connection = connect(target, address, name, models=request_names(target, name))
+    stages: list[str] = []
 
     def moment() -> None:
         for line in child.log.fresh():
             stage = vllm_log.stage_of(line)
-            if stage is not None and said[-1:] != [stage]:
-                said.append(stage)
-                context.say(f"{target.name}: {stage}")
+            if stage is not None and stages[-1:] != [stage]:
+                stages.append(stage)
+                context.report(f"{target.name}: {stage}")
 
     await_health(child, connection, deadline_s, poll_s=_POLL_S, moment=moment)
     held.close()
@@ -204,7 +204,7 @@ def _await_answers(
     return connection
 
 
-def asked_names(target: VllmTarget, served: str) -> list[str]:
+def request_names(target: VllmTarget, served: str) -> list[str]:
     """Return the model names that requests use in turn; empty where it is always the same."""
     return [served if name == "base" else name for name in target.ask]
 
@@ -215,10 +215,10 @@ def _facts(
     child: SupervisedChild,
     connection: Connection,
     arguments: list[str],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> TargetFacts:
-    model = facts_of_model(target, plan.model, say)
-    resolved = vllm_log.resolved(child.log.whole())
+    model = facts_of_model(target, plan.model, report)
+    resolved = vllm_log.resolved(child.log.lines())
     settings: dict[str, Any] = {
         "arguments": arguments,
         "environment": recorded_environment(target, os.environ, cpu=plan.cpu),

@@ -42,19 +42,19 @@ def check_adapters(target: VllmTarget) -> None:
         _folder(target, adapter)
 
 
-def find_adapters(target: VllmTarget, say: Callable[[str], None]) -> list[FoundAdapter]:
+def find_adapters(target: VllmTarget, report: Callable[[str], None]) -> list[FoundAdapter]:
     """Return all of the target's adapters; raise BadInput as check_adapters."""
-    return [_found(target, adapter, say) for adapter in target.adapters]
+    return [_found(target, adapter, report) for adapter in target.adapters]
 
 
-def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None]) -> FoundAdapter:
+def _found(target: VllmTarget, adapter: LoraAdapter, report: Callable[[str], None]) -> FoundAdapter:
     own = _folder(target, adapter)
     if own is None and adapter.path in model_catalogue.MODELS:
-        own = models.pull(adapter.path, say)
+        own = models.pull(adapter.path, report)
     folder = own or weights.snapshot_of(adapter.path)
     config = weights.json_file(folder / _CONFIG) if folder is not None else {}
     rank, base = config.get("r"), config.get("base_model_name_or_path")
-    facts = weights.facts_of_folder(own, say) if own is not None else weights.WeightFacts()
+    facts = weights.facts_of_folder(own, report) if own is not None else weights.WeightFacts()
     if own is None and folder is not None:
         facts = weights.facts_of_snapshot(folder)
     return FoundAdapter(

@@ -41,13 +41,13 @@ def check_model(target: VllmTarget) -> None:
         _check_catalogued(target)
 
 
-def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
+def find_model(target: VllmTarget, report: Callable[[str], None]) -> ServedModel:
     """Return the model as passed to vLLM; raise BadInput as check_model."""
     check_model(target)
     assert target.model is not None
     folder = _own_folder(target)
     if folder is None and target.model in model_catalogue.MODELS:
-        folder = models.pull(target.model, say)
+        folder = models.pull(target.model, report)
     if folder is not None:
         name = target.served_model_name or folder.name
         return ServedModel(str(folder), name, folder, weights.size_of(folder))
@@ -57,11 +57,11 @@ def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
 
 
 def facts_of_model(
-    target: VllmTarget, model: ServedModel, say: Callable[[str], None]
+    target: VllmTarget, model: ServedModel, report: Callable[[str], None]
 ) -> WeightFacts:
     """Return the facts of the served model; all null where its files are not found."""
     if model.folder is not None:
-        facts = weights.facts_of_folder(model.folder, say)
+        facts = weights.facts_of_folder(model.folder, report)
         known = models.catalogued(model.folder)
         if known is None:
             return facts

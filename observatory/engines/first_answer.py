@@ -50,7 +50,7 @@ def await_health(
         moment()
         check_alive(server, deadline_s)
         try:
-            if ask(connection, "GET", "/health", None, _left_s(deadline_s))[0] == 200:
+            if request_once(connection, "GET", "/health", None, _left_s(deadline_s))[0] == 200:
                 return
         except TimeoutError as error:
             raise too_late(server.name, server.log) from error
@@ -88,7 +88,7 @@ def await_answer(
     """Return status and body, of any response. Raise TargetFailed where it ends, breaks off, or is too late."""
     check_alive(server, deadline_s)
     try:
-        return ask(connection, method, path, body, _left_s(deadline_s))
+        return request_once(connection, method, path, body, _left_s(deadline_s))
     except TimeoutError as error:
         raise too_late(server.name, server.log) from error
     except (OSError, http.client.HTTPException) as error:
@@ -106,7 +106,7 @@ def check_alive(server: Server, deadline_s: float) -> None:
         raise too_late(server.name, server.log)
 
 
-def ask(
+def request_once(
     connection: Connection, method: str, path: str, body: bytes | None, timeout_s: float
 ) -> tuple[int, bytes]:
     """Return status and body of one request over plain HTTP to loopback, with the connection's headers.

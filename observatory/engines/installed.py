@@ -91,13 +91,13 @@ def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
         return named[0]
     text = requirement or kind
     text = f"{kind}=={text}" if text[0].isdigit() else text
-    asked = parse_requirement(text)
-    if asked.kind != kind:
+    required = parse_requirement(text)
+    if required.kind != kind:
         raise BadInput(f"{text!r} is not {PROJECTS[kind]}", fix=f"write it like {kind}==0.32.0")
     fitting = [
         engine
         for engine in engines
-        if asked.accepts(engine.record.version) and asked.build in (None, engine.record.build)
+        if required.accepts(engine.record.version) and required.build in (None, engine.record.build)
     ]
     if not fitting:
         have = ", ".join(engine.name for engine in engines) or "none"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from observatory.core.system import cache_files
 
-Say = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
 @contextmanager
-def alone(folder: Path, say: Say) -> Iterator[int]:
+def alone(folder: Path, report: Reporter) -> Iterator[int]:
     """Hold the lock next to the folder; yield its descriptor (cache_files.alone)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with cache_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
+    with cache_files.alone(folder.parent / f"{folder.name}.lock", folder.name, report) as lock:
         yield lock
 
 

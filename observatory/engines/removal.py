@@ -15,11 +15,11 @@ from observatory.engines.installed import (
     find_engine,
     installed_engines,
 )
-from observatory.engines.making import Say, alone, size_bytes
+from observatory.engines.making import Reporter, alone, size_bytes
 from observatory.engines.record import RECORD
 
 
-def remove_engine(name: str, say: Say) -> tuple[str, int]:
+def remove_engine(name: str, report: Reporter) -> tuple[str, int]:
     """Return (what was removed, bytes that are free again); name as in `observatory engine list`.
 
     A requirement ("vllm==0.32.0") will do where it means one engine, and so does the name of what an
@@ -27,7 +27,7 @@ def remove_engine(name: str, say: Say) -> tuple[str, int]:
     it is running, or cannot be removed.
     """
     folder = _folder(name)
-    with alone(folder, say):
+    with alone(folder, report):
         used = _users(folder)
         if used:
             raise BadInput(

@@ -46,16 +46,16 @@ def parse_requirement(text: str) -> EngineRequirement:
     """
     fix = f"write it like vllm==0.32.0; engines: {', '.join(ENGINES)}"
     try:
-        asked = Requirement(text)
+        parsed = Requirement(text)
     except InvalidRequirement as error:
         raise BadInput(f"{text!r} is no engine with a version", fix=fix) from error
-    if asked.url or asked.extras or asked.marker:
+    if parsed.url or parsed.extras or parsed.marker:
         raise BadInput(f"{text!r}: only a name and a version can be given here", fix=fix)
-    name = canonicalize_name(asked.name)
+    name = canonicalize_name(parsed.name)
     if name in ENGINES:
-        return EngineRequirement(name, asked.specifier)
+        return EngineRequirement(name, parsed.specifier)
     for kind, builds in ENGINES.items():
         for distribution in builds.values():
             if distribution.name == name:
-                return EngineRequirement(kind, asked.specifier, distribution.build)
-    raise BadInput(f"there is no engine {asked.name!r} to install", fix=fix)
+                return EngineRequirement(kind, parsed.specifier, distribution.build)
+    raise BadInput(f"there is no engine {parsed.name!r} to install", fix=fix)

@@ -14,7 +14,7 @@ from packaging.pylock import PackageWheel, Pylock, PylockSelectError
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.system.cache_files import MIB
-from observatory.engines.making import Say, size_bytes
+from observatory.engines.making import Reporter, size_bytes
 from observatory.engines.pip_settings import no_index, uv_variables
 from observatory.engines.wheels import Wheel
 from observatory.processes.pip_process import Failed, run
@@ -30,15 +30,15 @@ class Uv:
     scratch: Path
     log: Path
     locks: tuple[int, ...]
-    say: Say
+    report: Reporter
     variables: Mapping[str, str]
     index: tuple[str, ...] = ()
 
     @classmethod
-    def configured(cls, scratch: Path, log: Path, say: Say) -> "Uv":
+    def configured(cls, scratch: Path, log: Path, report: Reporter) -> "Uv":
         """Return uv with pip's configuration in place of what UV_ variables leave open."""
         index = ("--no-index",) if no_index(os.environ) else ()
-        return cls(scratch, log, (), say, {**_QUIET, **uv_variables(os.environ)}, index)
+        return cls(scratch, log, (), report, {**_QUIET, **uv_variables(os.environ)}, index)
 
     def holding(self, lock: int) -> "Uv":
         """Return the same uv, whose processes hold one more lock."""
@@ -94,10 +94,10 @@ class Uv:
         def tick() -> None:
             size = size_bytes(folder) // MIB
             if size > seen[0]:
-                self.say(f"{folder.name}: {size} MiB so far")
+                self.report(f"{folder.name}: {size} MiB so far")
             seen[0] = size
 
-        self.say(f"{folder.name}: downloading and unpacking")
+        self.report(f"{folder.name}: downloading and unpacking")
         self._install(wheels, python, tick)
 
     def unpack(self, wheel: Wheel, folder: Path, tick: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ _NOT_INHERITED = (
     "VLLM_API_KEY",
 )
 """Ours and not the engine's. A key would make it require one that the readiness requests do not carry."""
-_TELLING = (
+_RECORDED_PREFIXES = (
     "VLLM_",
     "OMP_",
     "KMP_",
@@ -164,7 +164,7 @@ def recorded_environment(
         "inherited": {
             name: value
             for name, value in sorted(inherited.items())
-            if name.startswith(_TELLING)
+            if name.startswith(_RECORDED_PREFIXES)
             and not name.startswith(_NOT_INHERITED)
             and name not in named
             and not _SECRET.search(name)
@@ -181,11 +181,11 @@ def cpu_share(
     generator needs one. The KV cache gets a quarter of the free memory, at most 4 GiB, where vLLM
     would take nearly the whole machine's.
     """
-    said = target.gpu_memory_utilization is not None or "kv-cache-memory-bytes" in target.flags
-    said = said or "VLLM_CPU_KVCACHE_SPACE" in {*inherited, *target.environment}
+    sized = target.gpu_memory_utilization is not None or "kv-cache-memory-bytes" in target.flags
+    sized = sized or "VLLM_CPU_KVCACHE_SPACE" in {*inherited, *target.environment}
     return CpuShare(
         threads=max(1, cores - 2),
-        kv_cache_gib=None if said else max(1, min(4, int(available_gib / 4))),
+        kv_cache_gib=None if sized else max(1, min(4, int(available_gib / 4))),
     )
 
 

@@ -34,7 +34,7 @@ def command_of(target: VllmTarget) -> VllmCommand:
         record = engine.record
         return VllmCommand(engine.executable, engine.title(), record.sha256, record.build)
     path = _executable(target)
-    found = _metadata_beside(path)
+    found = _metadata_near(path)
     if found is None:
         return VllmCommand(path, None, None, None)
     name, version = found
@@ -65,19 +65,21 @@ def computes_on_gpus(target: VllmTarget) -> bool:
 
 def _executable(target: VllmTarget) -> Path:
     assert target.executable is not None
-    asked = str(target.executable.expanduser())
-    found = shutil.which(asked)
+    executable = str(target.executable.expanduser())
+    found = shutil.which(executable)
     if found is None:
-        there = Path(asked).exists()
+        there = Path(executable).exists()
         raise BadInput(
-            f"executable: {asked} cannot be executed" if there else f"executable: no {asked} here",
+            f"executable: {executable} cannot be executed"
+            if there
+            else f"executable: no {executable} here",
             where=f"target {target.name}",
             fix="give the path of a vllm command, or install one: observatory engine install vllm",
         )
     return Path(os.path.abspath(found))  # noqa: PTH100 - a link into an environment stays as it is
 
 
-def _metadata_beside(path: Path) -> tuple[str, str] | None:
+def _metadata_near(path: Path) -> tuple[str, str] | None:
     """Return name and version of the distribution in the command's own environment.
 
     Where two are there, the one that is not plain vllm: a build under another name brings a shim that

@@ -46,22 +46,22 @@ def reasons(lines: list[str]) -> list[str]:
     Several processes log an exception, each after the one that it received it from; lines that
     only point at another's trace come last, and only where there is no other line.
     """
-    told: list[str] = []
+    messages: list[str] = []
     pointing: list[str] = []
     plain = [_plain(line) for line in lines]
     for place, (level, text) in enumerate(plain):
         if usage := _USAGE_ERROR.match(text):
             return [usage["what"]]
         if _EXCEPTION.match(text):
-            said = _with_details(text, (later for _, later in plain[place + 1 : place + 4]))
+            message = _with_details(text, (later for _, later in plain[place + 1 : place + 4]))
         elif (level in ("ERROR", "CRITICAL") and _COMPLAINT.search(text)) or _LOST.search(text):
-            said = text
+            message = text
         else:
             continue
-        known = pointing if _POINTING.search(said) else told
-        if said not in known:
-            known.append(said)
-    return told or pointing
+        known = pointing if _POINTING.search(message) else messages
+        if message not in known:
+            known.append(message)
+    return messages or pointing
 
 
 def resolved(lines: Iterable[str]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _with_details(text: str, following: Iterable[str]) -> str:
     return " ".join([text.rstrip(), *details])
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     return int(text.replace(",", ""))
 
 
@@ -142,7 +142,7 @@ _LINES: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
         re.compile(r"Using (?:an )?(?:attention backend )?([\w.]+) (?:attention )?backend\b"),
         str,
     ),
-    "kv_cache_tokens": (_KV_TOKENS, _whole),
+    "kv_cache_tokens": (_KV_TOKENS, _integer),
     "kv_cache_concurrency": (re.compile(r"Maximum concurrency for .*: ([\d.]+)x"), float),
     "kv_cache_gib": (
         re.compile(r"(?:Available KV cache memory: |(?:Explicitly|Auto) set \()([\d.]+)"),

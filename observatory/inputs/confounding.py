@@ -24,9 +24,9 @@ def confounding(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     levels = _varied(cells)
     if len(levels) < 2:
         return []
-    said = [_together(group) for group in _aliased(levels)]
-    if said:
-        return said
+    sentences = [_together(group) for group in _aliased(levels)]
+    if sentences:
+        return sentences
     combinations_run = len(set(zip(*levels.values(), strict=True)))
     possible = prod(len(set(column)) for column in levels.values())
     if combinations_run == possible:

@@ -171,49 +171,49 @@ def _names(settings: list[Setting]) -> list[str]:
     A path or an address is shortened to its last part, for all or none: not where two have the same.
     """
 
-    def made(whole: bool) -> list[str]:
+    def made(in_full: bool) -> list[str]:
         long = [
-            ".".join(_parts(each.target.name, each.levels, shorten=False, whole=whole))
+            ".".join(_parts(each.target.name, each.levels, shorten=False, in_full=in_full))
             for each in settings
         ]
         shorten = any(len(name) > NAME_LENGTH for name in long)
         return [
             setting.name
-            or cell_name(setting.target.name, setting.levels, shorten=shorten, whole=whole)
+            or cell_name(setting.target.name, setting.levels, shorten=shorten, in_full=in_full)
             for setting in settings
         ]
 
-    short = made(whole=False)
-    return short if len(set(short)) == len(short) else made(whole=True)
+    short = made(in_full=False)
+    return short if len(set(short)) == len(short) else made(in_full=True)
 
 
 def cell_name(
-    target: str, levels: Mapping[str, Any], *, shorten: bool = False, whole: bool = False
+    target: str, levels: Mapping[str, Any], *, shorten: bool = False, in_full: bool = False
 ) -> str:
     """Return a name for rows and pages: the target's, then each level; lower case, 64 characters at most.
 
     Where it is too long even with fields by their initials, a hash replaces the rest.
     """
-    name = ".".join(_parts(target, levels, shorten=shorten, whole=whole))
+    name = ".".join(_parts(target, levels, shorten=shorten, in_full=in_full))
     if len(name) <= NAME_LENGTH:
         return name
-    told = json.dumps(dict(levels), sort_keys=True).encode()
-    digest = hashlib.sha256(told).hexdigest()[:8]
+    encoded = json.dumps(dict(levels), sort_keys=True).encode()
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
     return f"{name[: NAME_LENGTH - 9].rstrip('.-_')}-{digest}"
 
 
-def _parts(target: str, levels: Mapping[str, Any], *, shorten: bool, whole: bool) -> list[str]:
-    slugs = [_slug(name, level, shorten, whole) for name, level in levels.items()]
+def _parts(target: str, levels: Mapping[str, Any], *, shorten: bool, in_full: bool) -> list[str]:
+    slugs = [_slug(name, level, shorten, in_full) for name, level in levels.items()]
     return [target, *(slug for slug in slugs if slug)]
 
 
-def _slug(name: str, level: Any, shorten: bool, whole: bool) -> str:
+def _slug(name: str, level: Any, shorten: bool, in_full: bool) -> str:
     leaf = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[-1].lower()).strip("-")
     if shorten:
         leaf = "".join(word[0] for word in leaf.split("-") if word)
     if isinstance(level, str):
-        told = level if whole else level.rsplit("/", 1)[-1]
-        value = re.sub(r"[^a-z0-9._-]+", "-", told.lower()).strip("-._")
+        shown = level if in_full else level.rsplit("/", 1)[-1]
+        value = re.sub(r"[^a-z0-9._-]+", "-", shown.lower()).strip("-._")
         return value if value[:1].isalpha() else f"{leaf}-{value}".strip("-")
     if isinstance(level, bool):
         return leaf if level else f"no-{leaf}"

@@ -28,14 +28,14 @@ class ListedProfile:
     error: str | None
 
 
-def load_profile(name: str, scenarios: Iterable[Path], beside: Path | None = None) -> Profile:
+def load_profile(name: str, scenarios: Iterable[Path], folder: Path | None = None) -> Profile:
     """Return the profile of a name (a file of profiles/ without .yaml) or a path.
 
     scenarios: the scenarios folders that are searched, the shipped one always after them. A
-    relative path counts from `beside`, else from here.
+    relative path counts from `folder`, else from here.
     """
     if "/" in name or name.endswith((".yaml", ".yml")):
-        path = (beside or Path()) / Path(name).expanduser()
+        path = (folder or Path()) / Path(name).expanduser()
         if not path.is_file():
             raise BadInput("there is no such profile file", where=name)
         return read_profile(path)

@@ -42,9 +42,9 @@ def pick_target(
 ) -> Target:
     """Return a target by name: of a scenario's `own` first, else of the targets.yaml in its `folder`, else of the
     workspace."""
-    beside = [] if folder is None else [folder]
+    folders = [] if folder is None else [folder]
     known = {
-        **targets_of_folders([*beside, *workspace.scenarios]),
+        **targets_of_folders([*folders, *workspace.scenarios]),
         **{target.name: target for target in own},
     }
     if name not in known:

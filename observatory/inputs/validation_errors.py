@@ -183,7 +183,7 @@ def _child(schema: dict[str, Any], part: int | str) -> dict[str, Any]:
 
 
 def _field_error(details: ErrorDetails, spot: _Spot, document: YamlDocument) -> FieldError:
-    place, what, fix = spot.place, *_said(details, spot)
+    place, what, fix = spot.place, *_wording(details, spot)
     if details["type"] == "union_tag_invalid":
         place = (*place, _tag(details))
     elif details["type"] == "missing":
@@ -194,7 +194,7 @@ def _field_error(details: ErrorDetails, spot: _Spot, document: YamlDocument) -> 
     return FieldError(document.line_of(place), dotted(place), what, fix)
 
 
-def _said(details: ErrorDetails, spot: _Spot) -> tuple[str, str | None]:
+def _wording(details: ErrorDetails, spot: _Spot) -> tuple[str, str | None]:
     """Return the error's text, and the fix."""
     context = details.get("ctx", {})
     value = details["input"]

@@ -66,8 +66,8 @@ class LimitAnswer(msgspec.Struct, frozen=True):
     @property
     def ratio(self) -> float | None:
         """Effective over advertised."""
-        found, said = self.best.ceiling.a_minute, self.advertised_a_minute
-        return found / said if found is not None and said else None
+        found, stated = self.best.ceiling.a_minute, self.advertised_a_minute
+        return found / stated if found is not None and stated else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class LimitProbe:
     target: Target
     bounds: Bounds
     each: float = 1.0
-    said: float | None = None
+    advertised_a_minute: float | None = None
     label: str | None = None
 
 
@@ -94,12 +94,12 @@ def find_limit(workspace: Workspace, probe: LimitProbe, observer: Observer) -> L
     reason = None
     while True:
         each = seen[-1].each if seen and seen[-1].each else probe.each
-        history = History(seen, each, time.monotonic() - began, probe.said)
+        history = History(seen, each, time.monotonic() - began, probe.advertised_a_minute)
         step = next_step(history, probe.bounds)
         if not isinstance(step, LimitStep):
             ended = step
             break
-        observer.say(_what(probe, step, each))
+        observer.report(_what(probe, step, each))
         try:
             result = run_campaign(workspace, _request(probe, step, history), observer)
         except ObservatoryError as error:
@@ -172,10 +172,13 @@ def token_size(
     return float(round(min(MOST_TOKENS, max(LEAST_TOKENS, size))))
 
 
-def tokens_said(answers: list[LimitAnswer]) -> float | None:
+def advertised_tokens(answers: list[LimitAnswer]) -> float | None:
     """Return the token limit in the headers of an earlier probe."""
-    told = [answer.best.advertised for answer in answers]
-    limits = [said.tokens_per_minute or said.input_tokens_per_minute for said in told]
+    advertised = [answer.best.advertised for answer in answers]
+    limits = [
+        limits_of_one.tokens_per_minute or limits_of_one.input_tokens_per_minute
+        for limits_of_one in advertised
+    ]
     return next((limit for limit in limits if limit is not None), None)
 
 

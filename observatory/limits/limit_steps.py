@@ -86,13 +86,13 @@ class History:
     seen: Sequence[LimitsSeen]
     each: float
     elapsed_s: float = 0.0
-    said: float | None = None
+    known_limit: float | None = None
 
     @property
     def advertised(self) -> float | None:
         """Return the limit by the headers."""
-        told = [seen.advertised_a_minute for seen in self.seen if seen.advertised_a_minute]
-        return told[-1] if told else self.said
+        advertised = [seen.advertised_a_minute for seen in self.seen if seen.advertised_a_minute]
+        return advertised[-1] if advertised else self.known_limit
 
     @property
     def stages(self) -> list[StageSeen]:
@@ -114,7 +114,7 @@ def next_step(history: History, bounds: Bounds) -> LimitStep | Ended:
     """Return the next run, or what ended the probe."""
     best = best_of(history.seen)
     if _wants_a_reason(history, best):
-        step = _asking_less(history, bounds)
+        step = _lower_demand(history, bounds)
         if isinstance(step, LimitStep):
             return step
     if best is not None and relative_width(best.ceiling) <= NARROW:
@@ -123,7 +123,7 @@ def next_step(history: History, bounds: Bounds) -> LimitStep | Ended:
         return "counts_refused"
     if len(history.seen) >= MOST_RUNS:
         return "undecided"
-    if best is None and history.said is None:
+    if best is None and history.known_limit is None:
         return _fitted(
             history, bounds, ((SOUNDING_A_MINUTE * history.each, SOUNDING_S),), "sounding"
         )
@@ -145,13 +145,13 @@ def counts_refused(stages: Sequence[StageSeen], advertised: float | None) -> boo
     less = [stage for stage in stages if _is_less(stage, advertised) and not stage.refused]
     low = [stage for stage in stages if _too_low(stage, advertised)]
     return any(
-        _asked(one) > BEYOND_BURST * max(_explained(stage, one.seconds) for stage in low)
+        _requested(one) > BEYOND_BURST * max(_explained(stage, one.seconds) for stage in low)
         for one in less
         if low
     )
 
 
-def _asked(stage: StageSeen) -> float:
+def _requested(stage: StageSeen) -> float:
     return stage.demand_a_minute * stage.seconds / 60
 
 
@@ -160,7 +160,7 @@ def _explained(stage: StageSeen, seconds: float) -> float:
     found = stage.ceiling
     if found.a_minute is not None:
         return (found.burst or 0.0) + found.a_minute * seconds / 60
-    return _asked(stage) * stage.let_in / max(stage.sent, 1)
+    return _requested(stage) * stage.let_in / max(stage.sent, 1)
 
 
 def _is_less(stage: StageSeen, advertised: float) -> bool:
@@ -177,17 +177,17 @@ def _too_low(stage: StageSeen, advertised: float) -> bool:
 
 def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
     """Return whether much less than the advertised limit was accepted, and a lower demand was not tried yet."""
-    said = history.advertised
-    if best is None or said is None or any(_is_less(stage, said) for stage in history.stages):
+    limit = history.advertised
+    if best is None or limit is None or any(_is_less(stage, limit) for stage in history.stages):
         return False
     if best.ceiling.a_minute is None:
-        return any(_too_low(stage, said) for stage in best.stages)
-    return relative_width(best.ceiling) <= NARROW and best.ceiling.a_minute < BELOW * said
+        return any(_too_low(stage, limit) for stage in best.stages)
+    return relative_width(best.ceiling) <= NARROW and best.ceiling.a_minute < BELOW * limit
 
 
-def _asking_less(history: History, bounds: Bounds) -> LimitStep | Ended:
-    said = history.advertised or 0.0
-    stages = ((REST * said, REST_S), (LESS * said, LESS_S))
+def _lower_demand(history: History, bounds: Bounds) -> LimitStep | Ended:
+    limit = history.advertised or 0.0
+    stages = ((REST * limit, REST_S), (LESS * limit, LESS_S))
     step = _fitted(history, bounds, stages, "requesting less than is advertised")
     if isinstance(step, LimitStep) and len(step.stages) == 2 and step.stages[-1][1] >= LEAST_LESS_S:
         return step
@@ -196,19 +196,19 @@ def _asking_less(history: History, bounds: Bounds) -> LimitStep | Ended:
 
 def _demand(history: History, bounds: Bounds) -> float | Ended | None:
     """Return the demand that saturates, why there is none, or None where it is unknown."""
-    asked = max((stage.demand_a_minute for stage in history.stages), default=0.0)
+    demanded = max((stage.demand_a_minute for stage in history.stages), default=0.0)
     refused = [stage for stage in history.stages if stage.refused]
     if refused:
         wanted = OVER * max(_supposed(stage) for stage in refused)
         last = refused[-1].ceiling
         # Found, but not precisely enough, or with hardly a refusal: raise the rate.
         if last.a_minute is not None or last.reason == "hardly_refused":
-            wanted = max(wanted, OVER * asked)
+            wanted = max(wanted, OVER * demanded)
         return min(wanted, bounds.up_to)
     if any(stage.reached for stage in history.stages):
         return "capacity"
     long = [stage.demand_a_minute for stage in history.stages if stage.seconds >= WINDOW_S / 2]
-    if asked >= bounds.up_to * 0.99 and long:
+    if demanded >= bounds.up_to * 0.99 and long:
         return "up_to"
     advertised = history.advertised
     if advertised is None:
@@ -233,11 +233,11 @@ def _saturated(history: History, bounds: Bounds, demand: float) -> LimitStep | E
 
 def _ladder(history: History, bounds: Bounds) -> LimitStep | Ended:
     """Return the next of growing demands up to the highest; once they have been tried, the highest for long."""
-    asked = max(stage.demand_a_minute for stage in history.stages)
+    demanded = max(stage.demand_a_minute for stage in history.stages)
     rungs: list[tuple[float, float]] = []
-    while asked * GROWTH < bounds.up_to:
-        asked *= GROWTH
-        rungs.append((asked, RUNG_S))
+    while demanded * GROWTH < bounds.up_to:
+        demanded *= GROWTH
+        rungs.append((demanded, RUNG_S))
     if rungs and len(history.seen) == 1:
         return _fitted(history, bounds, tuple(rungs), "a ladder")
     return _saturated(history, bounds, bounds.up_to)

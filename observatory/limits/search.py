@@ -63,13 +63,16 @@ def find_limits(
     usd, label = bounds.usd, unique_name(f"limits-{target.name[:LABEL_NAME]}")
     rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
     for unit in bounds.units:
-        each, said, up_to = 1.0, None, min(bounds.up_to_rpm, rate)
+        each, tokens_limit, up_to = 1.0, None, min(bounds.up_to_rpm, rate)
         if unit == "tokens":
-            said, known = limit_probe.tokens_said(answers), limit_probe.requests_known(answers)
-            each = limit_probe.token_size(bounds.up_to_tpm, said, known)
+            tokens_limit, known = (
+                limit_probe.advertised_tokens(answers),
+                limit_probe.requests_known(answers),
+            )
+            each = limit_probe.token_size(bounds.up_to_tpm, tokens_limit, known)
             up_to = min(bounds.up_to_tpm, rate * each)
         probe_bounds = Bounds(bounds.requests, bounds.minutes, up_to, usd)
-        probe = limit_probe.LimitProbe(unit, target, probe_bounds, each, said, label)
+        probe = limit_probe.LimitProbe(unit, target, probe_bounds, each, tokens_limit, label)
         answer = limit_probe.find_limit(workspace, probe, observer)
         if answer is None:
             break

@@ -46,7 +46,7 @@ class Admission:
         # count for most models). OpenAI and Azure keep to what they estimated at the request's arrival.
         self._counts_what_came = handoff.connection.wire == "messages"
 
-    def ask(self, in_flight: InFlight, now_ns: int) -> Decision:
+    def decide(self, in_flight: InFlight, now_ns: int) -> Decision:
         """Return what to do with `in_flight` at this moment."""
         worst = in_flight.worst_prompt_tokens, in_flight.worst_output_tokens
         if not self.budget.fits(*worst):
@@ -119,8 +119,8 @@ class Admission:
         response = in_flight.http_attempt.response
         if self._pacer is None or not self._pacer.learns or response is None:
             return
-        said = rate_limit_headers(joined_fields(response.headers), unix_s=unix_s)
-        self._pacer.learn(said, in_flight.mark or {}, now_ns)
+        limits = rate_limit_headers(joined_fields(response.headers), unix_s=unix_s)
+        self._pacer.learn(limits, in_flight.mark or {}, now_ns)
 
     def counted(self, in_flight: InFlight, attempt: Attempt) -> None:
         """Called when an answer was decoded: where the service counts what came, that is what it took."""

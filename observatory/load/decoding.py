@@ -73,7 +73,7 @@ class DecodeQueue:
         full = len(self._queue) >= MOST_QUEUED
         size = _size(in_flight)
         if at_once or full or self._queued_bytes + size > MOST_QUEUED_BYTES:
-            self._done.append(self._whole(in_flight))
+            self._done.append(self._decoded(in_flight))
             if at_once or len(self._done) >= ANSWERS_A_TURN:
                 self._flush()
             self._schedule()
@@ -143,7 +143,7 @@ class DecodeQueue:
             self._current = None
         return record
 
-    def _whole(self, in_flight: InFlight) -> RequestRecord:
+    def _decoded(self, in_flight: InFlight) -> RequestRecord:
         steps = decode_steps(in_flight.http_attempt, **self._decoding)
         while True:
             record = self._further(in_flight, steps)

@@ -45,8 +45,8 @@ class HeartbeatCounts:
                     self.refused += 1
                     self.refusal = self.refusal or attempt.error_text
             self.streamed_tokens += attempt.tokens.streamed or 0
-            whole = attempt.streamed is False
-            if not whole and attempt.first_token is not None and attempt.sent is not None:
+            unstreamed = attempt.streamed is False
+            if not unstreamed and attempt.first_token is not None and attempt.sent is not None:
                 self.recent_ttft_ns.append(attempt.first_token - attempt.sent)
 
 

@@ -60,7 +60,7 @@ class PlainRun:
         self.stage = None
         try:
             handoff = self._plan()
-            self.stage = StageRun(handoff, 0, lambda ending: None, self._tell_locust)
+            self.stage = StageRun(handoff, 0, lambda ending: None, self._report_to_locust)
         except (ValueError, JournalFailed) as error:
             self.problem = str(error)
             _log.error("%s", error)
@@ -95,15 +95,15 @@ class PlainRun:
                 command, pass_fds=(descriptor,), capture_output=True, text=True, check=False
             )
             if made.returncode:
-                said = (made.stderr.strip() or "nothing was said").splitlines()[-1]
-                raise ValueError(f"the plan could not be made: {said}")
+                message = (made.stderr.strip() or "nothing was said").splitlines()[-1]
+                raise ValueError(f"the plan could not be made: {message}")
             handoff = take_handoff(descriptor)
         stage = msgspec.structs.replace(
             handoff.stage, kind="closed", offsets_ns=None, warmup_s=0.0, steady_s=ENDLESS_S
         )
         return msgspec.structs.replace(handoff, stage=stage, workers=1)
 
-    def _tell_locust(self, record: RequestRecord) -> None:
+    def _report_to_locust(self, record: RequestRecord) -> None:
         """Report to Locust for its page alone: no figure of the observatory comes from Locust's statistics."""
         if not record.attempts:
             return

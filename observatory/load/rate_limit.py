@@ -142,7 +142,7 @@ class Pacer:
         for kind, bucket in self._buckets.items():
             bucket.give_back(cost.of(kind) - used.of(kind))
 
-    def learn(self, said: RateLimitHeaders, mark: Mark, now_ns: int) -> None:
+    def learn(self, header_limits: RateLimitHeaders, mark: Mark, now_ns: int) -> None:
         """Take over the limits of a response's headers; mark is of the request that it belongs to.
 
         What was sent after that request may not be in the remainder that they state, and is taken off.
@@ -150,10 +150,10 @@ class Pacer:
         if not self.learns:
             return
         limits = {
-            "requests": (said.requests_per_minute, said.requests_remaining),
-            "tokens": (said.tokens_per_minute, said.tokens_remaining),
-            "input_tokens": (said.input_tokens_per_minute, None),
-            "output_tokens": (said.output_tokens_per_minute, None),
+            "requests": (header_limits.requests_per_minute, header_limits.requests_remaining),
+            "tokens": (header_limits.tokens_per_minute, header_limits.tokens_remaining),
+            "input_tokens": (header_limits.input_tokens_per_minute, None),
+            "output_tokens": (header_limits.output_tokens_per_minute, None),
         }
         for kind, (limit, left) in limits.items():
             if limit is None:

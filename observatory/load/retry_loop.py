@@ -19,7 +19,7 @@ class RetryLoop:
     def __init__(self, retry_policy: RetryPolicy, admission: Admission, alarms: AlarmClock) -> None:
         self._retry_policy = retry_policy
         # Without a policy, no answer is a reason to look at it again: limits are learnt under "pace" alone.
-        self._only_records = not retry_policy.asks_again
+        self._only_records = not retry_policy.retries
         self._admission = admission
         self._alarms = alarms
 
@@ -31,7 +31,7 @@ class RetryLoop:
         for it, the request ends as cut off by the budget. Every attempt is in in_flight.earlier or in_flight.http_attempt.
         """
         while not in_flight.closed:
-            virtual_user.transport.ask(in_flight.body, in_flight.http_attempt)
+            virtual_user.transport.send(in_flight.body, in_flight.http_attempt)
             if in_flight.closed:
                 return
             if self._only_records and in_flight.http_attempt.fault is None:

@@ -14,7 +14,7 @@ from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
 from observatory.load.handoff import Handoff
 from observatory.load.in_flight import InFlight
-from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
+from observatory.wires.failures.stated_wait import NOT_NOW, stated_wait_s
 from observatory.wires.http_attempt import HttpAttempt
 
 FIRST_WAIT_S = 1.0
@@ -37,7 +37,7 @@ class RetryPolicy:
     refused_inside: Callable[[HttpAttempt], bool] = lambda http_attempt: False
 
     @property
-    def asks_again(self) -> bool:
+    def retries(self) -> bool:
         """Whether the policy is any but to record."""
         return self.throttle.policy != "record"
 
@@ -48,7 +48,7 @@ class RetryPolicy:
         policy does not apply. A wait that would not end within max_wait is not begun.
         """
         http_attempt = in_flight.http_attempt
-        if not self.asks_again or not self._is_refused(http_attempt):
+        if not self.retries or not self._is_refused(http_attempt):
             return None
         if http_attempt.number - in_flight.stale_attempts + 1 >= self.throttle.max_attempts:
             return "max_attempts"
@@ -60,9 +60,9 @@ class RetryPolicy:
     def _wait_s(self, in_flight: InFlight, unix_s: float) -> float:
         """Return the wait that the service stated, to the millisecond; else doubling, with the request's own jitter."""
         response = in_flight.http_attempt.response
-        told = asked_wait_s(response, unix_s, refused=True) if response is not None else None
-        if told is not None:
-            return told
+        stated_s = stated_wait_s(response, unix_s, refused=True) if response is not None else None
+        if stated_s is not None:
+            return stated_s
         number = in_flight.http_attempt.number - in_flight.stale_attempts
         key = f"retry/{self.seed}/{self.stage}/{in_flight.index}/{number}"
         drawn = random.Random(key).uniform(-JITTER, JITTER)
@@ -71,7 +71,7 @@ class RetryPolicy:
     def as_recorded(self, attempt: Attempt) -> Attempt:
         """Return an attempt as its row has it: a 503 without Retry-After is an error, but throttled under a
         policy that waits on it like on the others."""
-        if self.asks_again and attempt.http_status == 503 and attempt.outcome == "error":
+        if self.retries and attempt.http_status == 503 and attempt.outcome == "error":
             return replace(attempt, outcome="throttled")
         return attempt
 

@@ -41,7 +41,7 @@ from observatory.wires.http_attempt import Fault
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256
-_NOT_ASKED = Fault("connect", "client", "not asked", "interrupted")
+_NOT_SENT = Fault("connect", "client", "not asked", "interrupted")
 _log = logging.getLogger(__name__)
 
 
@@ -194,7 +194,7 @@ class StageRun:
             self._bug(error)  # Locust would only log it and go on
         return virtual_user.wait()
 
-    def ask(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
+    def send(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
         """Send the request and wait for its answer; every attempt is recorded."""
         try:
             self._retry_loop.make(virtual_user, in_flight)
@@ -205,7 +205,7 @@ class StageRun:
 
     def _answered(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
         try:
-            self._open.cut_off(in_flight, _NOT_ASKED)
+            self._open.cut_off(in_flight, _NOT_SENT)
             ended = self.clock.monotonic(in_flight.http_attempt.ended or 0)
             virtual_user.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
         except Exception as error:
@@ -228,7 +228,7 @@ class StageRun:
         held = self._refusals.watching and self._refusals.held_until(
             self._open.virtual_users, now_ns
         )
-        return held or self._admission.ask(in_flight, now_ns)
+        return held or self._admission.decide(in_flight, now_ns)
 
     def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
         """Issue the request to that user, who may run at once."""

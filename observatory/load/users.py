@@ -53,7 +53,7 @@ class PlannedUser(User):
     def ask(self, in_flight: InFlight) -> None:
         """Send it and wait for the whole answer; what happened is recorded, nothing is raised."""
         assert self._stage is not None and self._virtual_user is not None
-        self._stage.ask(self._virtual_user, in_flight)
+        self._stage.send(self._virtual_user, in_flight)
 
     def on_stop(self) -> None:
         """Give the place back."""

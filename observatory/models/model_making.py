@@ -82,7 +82,7 @@ def check_made(path: Path, name: str) -> bool:
 
 
 def make(
-    name: str, model: MadeModel, path: Path, source: Path | None, say: Callable[[str], None]
+    name: str, model: MadeModel, path: Path, source: Path | None, report: Callable[[str], None]
 ) -> None:
     """Make the model at `path`, whole or not at all.
 
@@ -91,7 +91,7 @@ def make(
     """
     engine = _engine(name, model) if source is not None else None
     need_space(path.parent, model.size_bytes + model.size_bytes // 8, name)
-    say(f"{name}: {f'converting in {engine.name}' if engine else 'drawing'} ({model.note})")
+    report(f"{name}: {f'converting in {engine.name}' if engine else 'drawing'} ({model.note})")
     with tempfile.TemporaryDirectory(prefix="make-", dir=path.parent) as scratch:
         made = Path(scratch) / path.name
         if engine is not None and source is not None:
@@ -110,7 +110,7 @@ def make(
             )
         record = _provenance(name, model, made, source, engine)
         _put(made, path, record)
-    say(f"{name}: ready, {path}")
+    report(f"{name}: ready, {path}")
 
 
 def _engine(name: str, model: MadeModel) -> InstalledEngine:

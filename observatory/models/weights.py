@@ -55,11 +55,11 @@ def hub_folder() -> Path:
 def snapshot_of(hub_id: str, revision: str | None = None) -> Path | None:
     """Return the folder of a hub id that was fetched; None where it was not. Its name is the commit."""
     repository = hub_folder() / f"models--{hub_id.replace('/', '--')}"
-    asked = revision or "main"
+    reference = revision or "main"
     try:
-        commit = (repository / "refs" / asked).read_text(encoding="ascii").strip()
+        commit = (repository / "refs" / reference).read_text(encoding="ascii").strip()
     except OSError:
-        commit = asked
+        commit = reference
     folder = repository / "snapshots" / commit
     return folder if folder.is_dir() else None
 
@@ -86,9 +86,9 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in paths if path.exists())  # a link may lead nowhere
 
 
-def facts_of_folder(folder: Path, say: Callable[[str], None]) -> WeightFacts:
+def facts_of_folder(folder: Path, report: Callable[[str], None]) -> WeightFacts:
     """Return the facts of a local folder, with its files' hash."""
-    return _read(folder, sha256=_hash_folder(folder, say), revision=None)
+    return _read(folder, sha256=_hash_folder(folder, report), revision=None)
 
 
 def facts_of_snapshot(folder: Path) -> WeightFacts:
@@ -148,14 +148,14 @@ def json_file(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _hash_folder(folder: Path, say: Callable[[str], None]) -> str:
+def _hash_folder(folder: Path, report: Callable[[str], None]) -> str:
     """Return the SHA-256 over "SHA-256  name" lines, one a file, sorted by name: as `sha256sum * | sha256sum`."""
     paths = {path.name: path for pattern in _HASHED for path in folder.glob(pattern)}
-    lines = [f"{hash_file(paths[name], say)}  {name}\n" for name in sorted(paths)]
+    lines = [f"{hash_file(paths[name], report)}  {name}\n" for name in sorted(paths)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def hash_file(path: Path, say: Callable[[str], None]) -> str:
+def hash_file(path: Path, report: Callable[[str], None]) -> str:
     """Return a file's SHA-256; that of a large file is kept, for as long as the file stays as it is."""
     stat = path.stat()
     if stat.st_size <= _KEPT_BYTES:
@@ -167,7 +167,7 @@ def hash_file(path: Path, say: Callable[[str], None]) -> str:
     if found.get("mark") == mark and isinstance(found.get("sha256"), str):
         return str(found["sha256"])
     if stat.st_size > _LOUD_BYTES:
-        say(f"hashing {path.name} ({stat.st_size / 2**30:.1f} GiB)")
+        report(f"hashing {path.name} ({stat.st_size / 2**30:.1f} GiB)")
     digest = _digest(path)
     with suppress(OSError):  # a cache that cannot be written costs time at the next start
         kept.parent.mkdir(parents=True, exist_ok=True)

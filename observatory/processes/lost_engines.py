@@ -139,8 +139,8 @@ def _end(name: str, lineage: process_tree.Lineage) -> list[str]:
     if not found:
         return []
     left = process_tree.end_all(find, grace_s=GRACE_S, limit_s=LIMIT_S)
-    said = f"{name}: its run was killed; ended what was left of it (process {_numbers(found)})"
-    return [said + (f"; {_numbers(left)} would not end" if left else "")]
+    message = f"{name}: its run was killed; ended what was left of it (process {_numbers(found)})"
+    return [message + (f"; {_numbers(left)} would not end" if left else "")]
 
 
 def _still_its(lineage: process_tree.Lineage) -> process_tree.Lineage:

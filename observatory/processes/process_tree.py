@@ -153,7 +153,7 @@ def end_all(
     others (Python's resource tracker, which ignores SIGTERM) has that time to do it.
     """
     began = time.monotonic()
-    asked: set[tuple[int, int]] = set()
+    signalled: set[tuple[int, int]] = set()
     while True:
         reap()
         left = find()
@@ -163,7 +163,7 @@ def end_all(
         for process in left:
             if passed_s > grace_s:
                 send(process, signal.SIGKILL)
-            elif process.name not in asked:
-                asked.add(process.name)
+            elif process.name not in signalled:
+                signalled.add(process.name)
                 send(process, signal.SIGTERM)
         time.sleep(_POLL_S)

@@ -42,13 +42,13 @@ class ReportChannel:
 
     def ready(self, facts: dict[str, Any]) -> None:
         """Report that the server listens; facts hold at least host and port."""
-        self._say(_Report(ready=facts))
+        self._send(_Report(ready=facts))
 
     def failed(self, why: str, exit_code: int) -> None:
         """Report why it cannot listen, in words for a person."""
-        self._say(_Report(failed=why, exit_code=exit_code))
+        self._send(_Report(failed=why, exit_code=exit_code))
 
-    def _say(self, report: _Report) -> None:
+    def _send(self, report: _Report) -> None:
         os.write(self._file, msgspec.json.encode(report) + b"\n")
 
 
@@ -110,8 +110,8 @@ class ServerChild:
         if report.failed is None:
             raise TargetFailed(self.alive() or "it ended", where=str(self.log_path))
         fault = BadInput if report.exit_code == ExitCode.BAD_INPUT else EnvironmentFailed
-        said = f"; {self.log.last_words()}" if self.log.reasons() else ""
-        raise fault(f"{self.name}: {report.failed}{said}")
+        detail = f"; {self.log.last_words()}" if self.log.reasons() else ""
+        raise fault(f"{self.name}: {report.failed}{detail}")
 
     def _first_line(self, deadline_s: float) -> bytes | None:
         """Return its first line, what there is of it where it ended, None where the deadline passed."""

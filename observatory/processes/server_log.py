@@ -53,7 +53,7 @@ class ServerLog:
         text = self._read(max(self._start, size - _TAIL_BYTES)).decode("utf-8", "replace")
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
 
-    def whole(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Return every line of it since it was started."""
         return self._read(self._start).decode("utf-8", "replace").splitlines()
 

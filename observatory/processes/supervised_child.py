@@ -175,14 +175,14 @@ class SupervisedChild:
                 self._gathered += data
         *lines, self._gathered = self._gathered.split(b"\n")
         for line in lines:
-            said: dict[str, Any] = json.loads(line)
-            if "started" in said:
-                pid, started = said["started"]
+            report: dict[str, Any] = json.loads(line)
+            if "started" in report:
+                pid, started = report["started"]
                 self._lineage = process_tree.Lineage(self._marker, (pid, started))
-            elif "failed" in said:
-                raise EnvironmentFailed(f"it cannot be executed: {said['failed']}", where=command)
-            elif "ended" in said:
-                self._ended, self._code = True, said["ended"]
+            elif "failed" in report:
+                raise EnvironmentFailed(f"it cannot be executed: {report['failed']}", where=command)
+            elif "ended" in report:
+                self._ended, self._code = True, report["ended"]
 
     def _sweep(self) -> None:
         """End what the supervisor left, having been killed itself, or held up."""

@@ -53,14 +53,14 @@ class Supervisor:
         try:
             pid = _start(argv, self._status)
         except OSError as error:
-            self._say(failed=error.strerror or str(error))
+            self._send(failed=error.strerror or str(error))
             return _EXEC_FAILED
         self._engine = process_tree.read_process(pid) or process_tree.Process(
             pid, os.getpid(), pid, 0, dead=False
         )
         self._lineage = process_tree.Lineage(self._lineage.marker, self._engine.name)
         self._look()
-        self._say(started=list(self._engine.name))
+        self._send(started=list(self._engine.name))
         self._wait(wake, ending)
         self._end()
         return 0
@@ -99,7 +99,7 @@ class Supervisor:
         self._reap()
         if not left:
             self._record.unlink(missing_ok=True)
-        self._say(ended=self._code, left=[process.pid for process in left])
+        self._send(ended=self._code, left=[process.pid for process in left])
 
     def _belonging(self) -> list[process_tree.Process]:
         return process_tree.belonging(
@@ -141,7 +141,7 @@ class Supervisor:
             new.write_text(json.dumps(written), encoding="utf-8")
             new.replace(self._record)
 
-    def _say(self, **report: Any) -> None:
+    def _send(self, **report: Any) -> None:
         with suppress(OSError):  # the runner reads no more
             os.write(self._status, json.dumps(report).encode() + b"\n")
 
@@ -157,20 +157,20 @@ def _start(argv: list[str], status: int) -> int:
     """Return the engine's process id, once it runs; raise OSError where it cannot be executed."""
     os.set_inheritable(status, False)
     supervisor = os.getpid()
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    reading_end, writing_end = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _run_engine(argv, supervisor, tell)
-    os.close(tell)
-    errno = os.read(told, 16)
-    os.close(told)
+        _run_engine(argv, supervisor, writing_end)
+    os.close(writing_end)
+    errno = os.read(reading_end, 16)
+    os.close(reading_end)
     if errno:
         os.waitpid(pid, 0)
         raise OSError(int(errno), os.strerror(int(errno)))
     return pid
 
 
-def _run_engine(argv: list[str], supervisor: int, tell: int) -> NoReturn:
+def _run_engine(argv: list[str], supervisor: int, writing_end: int) -> NoReturn:
     """Run in the child: a session of its own, death with the supervisor, then the engine itself."""
     try:
         os.setsid()
@@ -191,7 +191,7 @@ def _run_engine(argv: list[str], supervisor: int, tell: int) -> NoReturn:
         os.dup2(nothing, 0)
         os.execvpe(argv[0], argv, os.environ)
     except OSError as error:
-        os.write(tell, str(error.errno or 1).encode())
+        os.write(writing_end, str(error.errno or 1).encode())
     os._exit(_EXEC_FAILED)
 
 

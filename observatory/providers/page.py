@@ -12,7 +12,7 @@ from observatory.providers.provider import Provider, WireOffer, WireWord
 
 BEGIN = "<!-- providers: written by observatory target providers --page -->"
 END = "<!-- end of providers -->"
-NOT_SAID = "not documented"
+NOT_DOCUMENTED = "not documented"
 
 
 def as_rows(environment: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -94,9 +94,9 @@ def _address(provider: Provider) -> list[str]:
 
 def _request_row(provider: Provider, word: WireWord, offer: WireOffer) -> list[str]:
     usual = " (usual)" if word == provider.usual_wire and len(provider.wires) > 1 else ""
-    seed = {True: "yes", False: "no effect", None: NOT_SAID}[offer.seed]
+    seed = {True: "yes", False: "no effect", None: NOT_DOCUMENTED}[offer.seed]
     seed += ", left out" if "seed" in offer.omitted else ""
-    bounds = {True: "yes", False: "no", None: NOT_SAID}[offer.limit_bounds_reasoning]
+    bounds = {True: "yes", False: "no", None: NOT_DOCUMENTED}[offer.limit_bounds_reasoning]
     return [
         provider.title,
         f"`{word}`{usual}",
@@ -118,9 +118,10 @@ def _answer_row(provider: Provider, word: WireWord, offer: WireOffer) -> list[st
 def _header_row(provider: Provider) -> list[str]:
     return [
         provider.title,
-        f"`{provider.request_id_header}`" if provider.request_id_header else NOT_SAID,
-        ", ".join(f"`{name}`" for name in provider.processing_headers) or NOT_SAID,
-        ", ".join(f"`{name}`" for name in _shortened(provider.rate_limit_headers)) or NOT_SAID,
+        f"`{provider.request_id_header}`" if provider.request_id_header else NOT_DOCUMENTED,
+        ", ".join(f"`{name}`" for name in provider.processing_headers) or NOT_DOCUMENTED,
+        ", ".join(f"`{name}`" for name in _shortened(provider.rate_limit_headers))
+        or NOT_DOCUMENTED,
         provider.rate_limits_read or "-",
     ]
 
@@ -155,7 +156,7 @@ def _held_against(provider: Provider) -> str:
 
 def _sources(provider: Provider) -> str:
     lines = [f"**{provider.title}** (read on {provider.looked})", ""]
-    lines += [f"- {source.where}: {source.says}" for source in provider.sources]
+    lines += [f"- {source.where}: {source.content}" for source in provider.sources]
     lines += [f"- note: {note}" for note in provider.notes]
     return "\n".join(lines)
 

@@ -47,9 +47,9 @@ def find_json(answer: str, kind: type) -> tuple[Any, bool]:
     Try the whole text first, then each fenced block, then the text from the first opening brackets;
     (None, False) where none of them can be read.
     """
-    whole = _decoded(answer)
-    if isinstance(whole, kind):
-        return whole, False
+    document = _decoded(answer)
+    if isinstance(document, kind):
+        return document, False
     for block in fenced_blocks(answer):
         inside = _decoded(block)
         if isinstance(inside, kind):

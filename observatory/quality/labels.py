@@ -26,7 +26,7 @@ def label(expected: str, answer: str, labels: Sequence[str] | None) -> tuple[flo
     keys, pattern = _compiled(names | {expected})
     lines = [line for line in answer.splitlines() if line.strip()]
     named = {
-        found for line in (lines[:1] + lines[-1:]) if (found := _whole_line(line, keys)) is not None
+        found for line in (lines[:1] + lines[-1:]) if (found := _label_line(line, keys)) is not None
     }
     if not named and labels and pattern is not None:
         named = {match[1] for match in pattern.finditer(f" {_key(answer)} ")}
@@ -43,7 +43,7 @@ def _key(text: str) -> str:
     return " ".join(_WORDS.findall(flat)) or flat
 
 
-def _whole_line(line: str, keys: frozenset[str]) -> str | None:
+def _label_line(line: str, keys: frozenset[str]) -> str | None:
     key = _key(line)
     if key in keys:
         return key

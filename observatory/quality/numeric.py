@@ -77,11 +77,11 @@ def final_number(answer: str) -> Decimal | None:
 def _values(match: re.Match[str]) -> list[Decimal]:
     """Return the numbers of one match: one, or several where its commas do not group digits."""
     tail = (match["decimals"] or match["bare"] or "") + (match["exponent"] or "")
-    whole = match["whole"] or ""
-    if len(whole) <= _MOST_DIGITS and _GROUPED.fullmatch(whole):
-        pieces = [re.sub(_SEPARATOR, "", whole)]
+    digits = match["whole"] or ""
+    if len(digits) <= _MOST_DIGITS and _GROUPED.fullmatch(digits):
+        pieces = [re.sub(_SEPARATOR, "", digits)]
     else:
-        pieces = re.split(_SEPARATOR, whole)
+        pieces = re.split(_SEPARATOR, digits)
     if pieces[-1] or match["decimals"] or match["bare"]:  # no exponent without a number before it
         pieces[-1] += tail
     pieces = [piece for piece in pieces if piece and len(piece) <= _MOST_DIGITS]

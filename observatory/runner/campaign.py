@@ -87,7 +87,7 @@ class CampaignResult:
     error: ObservatoryError | None = None
     design: Design | None = None
     unfinished: int = 0
-    asked: str = ""
+    scenario_argument: str = ""
 
 
 def run_campaign(
@@ -105,23 +105,23 @@ def run_campaign(
     """
     sweep_private_folders()  # prompts and answers that a killed run left
     for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
-        observer.say(line)
+        observer.report(line)
     plan = _check(workspace, request, observer)
     preflight = look_before_start(workspace, request, plan)
     for line in address_notes(workspace, request):
-        observer.say(line)
+        observer.report(line)
     for line in preflight.warnings:
-        observer.say(f"warning: {line}")
+        observer.report(f"warning: {line}")
     quotes = quote_request(workspace, request, plan)
     agree(quotes)
     raise_open_files(preflight.open_files)
     with ExitStack() as stack:
         locks = {
-            name: stack.enter_context(target_lock(workspace.results, target, observer.say))
+            name: stack.enter_context(target_lock(workspace.results, target, observer.report))
             for name, target in {lock_name(target): target for target in request.targets}.items()
         }
         for line in recover_crashed_runs(workspace):
-            observer.say(line)
+            observer.report(line)
         stop = stack.enter_context(Stop().listening())
         name = request.resume.campaign_id if request.resume else unique_name(request.scenario.name)
         campaign = Campaign(
@@ -135,10 +135,14 @@ def run_campaign(
         left = sum(len(scheduled.cells) for scheduled in due)
         if not left and campaign.folder.is_dir():
             shutil.rmtree(campaign.folder)  # what it held is in the sealed runs by now
-    if stop.asked and error is None and all(run.manifest.status != "interrupted" for run in runs):
+    if (
+        stop.requested
+        and error is None
+        and all(run.manifest.status != "interrupted" for run in runs)
+    ):
         error = Interrupted("stopped when the load was over; what was measured is sealed")
     code = _exit_code(runs, error)
-    return CampaignResult(name, runs, code, error, request.design, left, request.asked)
+    return CampaignResult(name, runs, code, error, request.design, left, request.scenario_argument)
 
 
 def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Plan:
@@ -149,7 +153,9 @@ def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Pla
             fix="add targets: to it, or pass --target NAME or --url URL --model NAME",
         )
     check_names(request)
-    plan = make_plan(request.scenario, request.folder, lambda text: observer.say(f"note: {text}"))
+    plan = make_plan(
+        request.scenario, request.folder, lambda text: observer.report(f"note: {text}")
+    )
     check_references(plan)
     check_pages(request.scenario.telemetry)
     agreed = agreed_prices(workspace)
@@ -173,11 +179,11 @@ def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
         campaign_log = resumed(campaign.workspace, request.resume, scenario, plan, design)
         left = sum(len(scheduled.cells) for scheduled in campaign_log.schedule())
         total = sum(len(turn.cells) for turn in design.turns)
-        campaign.observer.say(f"campaign {campaign.campaign_id} goes on: {left} of {total} left")
+        campaign.observer.report(f"campaign {campaign.campaign_id} goes on: {left} of {total} left")
         return campaign_log
     campaign_log = new_campaign_log(
         campaign.workspace, campaign.campaign_id, scenario, plan, design,
-        request.asked or scenario.name, request.options,
+        request.scenario_argument or scenario.name, request.options,
     )  # fmt: skip
     stack.enter_context(hold_lock(campaign.folder))
     return campaign_log
@@ -210,7 +216,7 @@ def _take_turns(
     runs: list[FinishedRun] = []
     clock = CampaignPace(campaign.plan, schedule)
     for number, scheduled in enumerate(schedule):
-        if campaign.stop.asked:
+        if campaign.stop.requested:
             return runs, Interrupted("stopped between two cells")
         execution = CampaignExecution(
             campaign, new_anchor(), scheduled, _place(campaign, scheduled), clock.later_s(number)
@@ -221,7 +227,7 @@ def _take_turns(
         if error is not None and (campaign_log is None or isinstance(error, Interrupted)):
             return runs, error
         if error is not None:
-            campaign.observer.say(f"failed, and kept as such: {error}")
+            campaign.observer.report(f"failed, and kept as such: {error}")
     return runs, None
 
 
@@ -243,7 +249,7 @@ def _sit(
     campaign, scheduled = execution.campaign, execution.scheduled
     if execution.place:
         names = ", ".join(campaign.request.cells[cell].target.name for cell in scheduled.cells)
-        campaign.observer.say(f"{execution.place}: {names}")
+        campaign.observer.report(f"{execution.place}: {names}")
     with ExitStack() as stack:
         for place in scheduled.cells:
             member = enlist(execution, stack, campaign.request.cells[place])
@@ -275,7 +281,7 @@ def _finish(
                 "`observatory rebuild` seals and judges it then",
             )
             if len(execution.members) > 1:
-                execution.campaign.observer.say(str(failure))
+                execution.campaign.observer.report(str(failure))
             continue
         runs.append(finished)
         if campaign_log is not None:
@@ -360,7 +366,7 @@ def _open(execution: CampaignExecution, open_things: ExitStack, member: Campaign
         if execution.campaign.request.design is None or alone or isinstance(error, Interrupted):
             raise
         member.over("crashed", str(error))
-        execution.campaign.observer.say(f"{member.target.name}: {error}")
+        execution.campaign.observer.report(f"{member.target.name}: {error}")
 
 
 def clear_samples(campaign: Campaign) -> None:

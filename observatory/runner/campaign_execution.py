@@ -43,7 +43,7 @@ class RunRequest:
     label: str | None = None
     force: bool = False
     design: Design | None = None
-    asked: str = ""
+    scenario_argument: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     resume: CampaignFile | None = None
 

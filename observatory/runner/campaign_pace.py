@@ -13,17 +13,17 @@ class CampaignPace:
     def __init__(self, plan: Plan, schedule: Sequence[ScheduledCell]) -> None:
         stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
         self._load_s = [stages_s * len(scheduled.cells) for scheduled in schedule]
-        self._beside_s: list[float] = []
+        self._overhead_s: list[float] = []
         self._since = time.monotonic()
 
     def sat(self, number: int) -> None:
         """Called when the execution of this number is over."""
         now = time.monotonic()
-        self._beside_s.append(max(0.0, now - self._since - self._load_s[number]))
+        self._overhead_s.append(max(0.0, now - self._since - self._load_s[number]))
         self._since = now
 
     def later_s(self, number: int) -> float:
         """Return what the executions after this one are expected to take, seconds."""
         rest = self._load_s[number + 1 :]
-        beside = sum(self._beside_s) / len(self._beside_s) if self._beside_s else 0.0
-        return sum(rest) + beside * len(rest)
+        overhead = sum(self._overhead_s) / len(self._overhead_s) if self._overhead_s else 0.0
+        return sum(rest) + overhead * len(rest)

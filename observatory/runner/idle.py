@@ -11,16 +11,16 @@ import msgspec
 from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.runner.campaign_execution import CampaignExecution
 from observatory.store.folder.manifest import write_manifest
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
-from observatory.telemetry.sensors.probe import NOT_ASKED
+from observatory.telemetry.sensors.probe import NOT_READ_YET
 
 COUNTERS_WITHIN_S = 10.0
 """codecarbon starts in 1.6 s on a quiet machine; a busy one is given several times that."""
 POLL_S = 0.25
-_NOT_YET = ("starting", NOT_ASKED)
+_NOT_YET = ("starting", NOT_READ_YET)
 ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
 
 
@@ -45,7 +45,9 @@ def rest(execution: CampaignExecution) -> None:
     if not read or not members:
         return
     names = ", ".join(member.target.name for member in members)
-    execution.campaign.observer.say(f"{names}: at rest for {telemetry.idle:g} s, the idle baseline")
+    execution.campaign.observer.report(
+        f"{names}: at rest for {telemetry.idle:g} s, the idle baseline"
+    )
     started = execution.anchor.now()
     _wait(telemetry.idle, lambda: sampler.alive() is not None)
     window = IdleWindow(started, execution.anchor.now())
@@ -68,14 +70,14 @@ def counters_settled(
     codecarbon and each of probes: it read some energy; a probe that was just started reports its
     host's processors before its GPUs.
     """
-    told = list(samples)
-    carbon = [sample for sample in told if sample.sensor == "codecarbon"]
+    readings = list(samples)
+    carbon = [sample for sample in readings if sample.sensor == "codecarbon"]
     if codecarbon and not energy_readings(carbon) and not any(map(_gave_up, carbon)):
         return False
     return all(
         any(
             _gave_up(sample) if sample.sensor == "probe" else bool(energy_readings([sample]))
-            for sample in told
+            for sample in readings
             if sample.device.partition(":")[0] == probe
         )
         for probe in probes

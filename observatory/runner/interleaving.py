@@ -65,7 +65,7 @@ def load(execution: CampaignExecution) -> None:
             if any(
                 other.status == "running" for other in execution.members
             ):  # else the result is next
-                campaign.observer.say(f"{member.target.name}: {result.reason}")
+                campaign.observer.report(f"{member.target.name}: {result.reason}")
 
 
 def _run_one(
@@ -83,7 +83,7 @@ def _run_one(
     try:
         result = run_stage_execution(
             stage_execution,
-            stopping=lambda: campaign.stop.asked,
+            stopping=lambda: campaign.stop.requested,
             failed=opened.alive,
             started=started,
             moment=lambda beats: campaign.observer.stage_execution(
@@ -118,7 +118,7 @@ def _stage_execution(
     workers = carriers(caps, plan.items, processes)
     if workers < processes:
         level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
-        campaign.observer.say(
+        campaign.observer.report(
             f"{member.target.name}: what is left of the budget is too little to be shared out: {workers} "
             f"of {count_of(processes, 'process', 'processes')} carry {human_stage(stage.index, level)}"
         )

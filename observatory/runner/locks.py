@@ -29,7 +29,7 @@ def lock_name(target: Target) -> str:
 
 @contextmanager
 def target_lock(
-    results: Path, target: Target, say: Callable[[str], None] = lambda line: None
+    results: Path, target: Target, report: Callable[[str], None] = lambda line: None
 ) -> Iterator[int]:
     """Hold the target's lock; the descriptor is what a child must inherit to hold it too.
 
@@ -42,7 +42,7 @@ def target_lock(
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if not _taken(handle):
-            _wait_for_orphan(handle, target, say)
+            _wait_for_orphan(handle, target, report)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
         yield handle
@@ -59,10 +59,10 @@ def _taken(handle: int) -> bool:
     return True
 
 
-def _wait_for_orphan(handle: int, target: Target, say: Callable[[str], None]) -> None:
+def _wait_for_orphan(handle: int, target: Target, report: Callable[[str], None]) -> None:
     """Return with the lock once a dead runner's load generator has ended; raise where that is not it."""
     limit = time.monotonic() + ORPHAN_LIMIT_S
-    told = False
+    reported = False
     while True:
         holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
         if _is_alive(holder):
@@ -75,9 +75,9 @@ def _wait_for_orphan(handle: int, target: Target, say: Callable[[str], None]) ->
                 f"the load generator of {holder}, which is gone, still runs on target {target.name}",
                 fix="end it: ps -ef | grep locust shows it",
             )
-        if not told:
-            told = True
-            say(f"waiting for the load generator of {holder}, which is gone, to end")
+        if not reported:
+            reported = True
+            report(f"waiting for the load generator of {holder}, which is gone, to end")
         time.sleep(_LOOK_S)
         if _taken(handle):
             return

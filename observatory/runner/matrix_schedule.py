@@ -76,7 +76,7 @@ def new_campaign_log(
     scenario: Scenario,
     plan: Plan,
     design: Design,
-    asked: str,
+    scenario_argument: str,
     options: dict[str, Any],
 ) -> CampaignLog:
     """Return the campaign log of a matrix that begins now, on disk."""
@@ -84,7 +84,7 @@ def new_campaign_log(
         format=campaigns.CAMPAIGN_FORMAT,
         campaign_id=campaign_id,
         scenario=scenario.name,
-        asked=asked,
+        asked=scenario_argument,
         created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         fingerprints=fingerprints(scenario, plan, design),
         cells=[campaigns.PlannedCell(cell.target.name, cell.factors) for cell in design.cells],

@@ -14,7 +14,7 @@ from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.economics.prices import prices_of
-from observatory.endpoints.catalogue import asked_facts, check_inputs, masker_for, open_target
+from observatory.endpoints.catalogue import check_inputs, masker_for, open_target, requested_facts
 from observatory.endpoints.opened import OpenContext
 from observatory.inputs.price_files import agreed_prices
 from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
@@ -50,7 +50,7 @@ def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> Campai
         price=prices.to_dict(),
         cost_basis=prices.basis,
         throttling=(target.throttling or scenario.throttling).policy,
-        **asked_facts(target),
+        **requested_facts(target),
     )
     if facts.endpoint:  # None for one that is started here
         found_at = address_hash(campaign.workspace, facts.endpoint)
@@ -104,7 +104,7 @@ def open_member(
         execution.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
     )
     context = OpenContext(
-        log_folder=member.folder / LOG_FOLDER, say=execution.campaign.observer.say
+        log_folder=member.folder / LOG_FOLDER, report=execution.campaign.observer.report
     )
     opened = open_things.enter_context(open_target(member.target, context))
     if not member.target.runs_here:
@@ -118,13 +118,13 @@ def open_member(
         cost_basis=member.prices.basis,
         address_hash=member.manifest.target.address_hash,
         settings=opened.facts.settings
-        | told_gpus(member.target, on_this_host=opened.facts.on_this_host),
+        | assigned_gpus(member.target, on_this_host=opened.facts.on_this_host),
     )
     member.manifest = msgspec.structs.replace(member.manifest, target=facts)
     write_manifest(member.folder, member.manifest)
 
 
-def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
+def assigned_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
     """Return the GPUs that it names, a UUID too, as the sensors call them; also of an engine that is found by its
     url. Of a slice (MIG) nothing: it has no meter of its own, and what its GPU draws is not all the
     target's."""
@@ -144,7 +144,7 @@ def finish_member(execution: CampaignExecution, member: CampaignMember) -> Finis
     from observatory.runner.finish import finish_run  # brings scipy: not before the load
 
     campaign, sampler = execution.campaign, execution.sampler
-    campaign.observer.say(f"sealing {member.manifest.run_id}")
+    campaign.observer.report(f"sealing {member.manifest.run_id}")
     trouble = sampler.alive() if sampler is not None else None
     if member.opened is not None:
         mask_logs(member.folder / LOG_FOLDER, member.opened.masker)
@@ -153,7 +153,7 @@ def finish_member(execution: CampaignExecution, member: CampaignMember) -> Finis
     else:  # it did not come up, and its log may have the reason, with a key
         mask_logs_of_the_dead(campaign.workspace, member.manifest.campaign_id, member.folder)
     if trouble is not None:
-        campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
+        campaign.observer.report(f"{member.target.name}: telemetry is incomplete: {trouble}")
     manifest = msgspec.structs.replace(
         member.manifest,
         status=member.status,
@@ -173,18 +173,18 @@ def unique_name(*parts: str) -> str:
 def shown_scenario(scenario: Scenario) -> dict[str, Any]:
     """Return the scenario for the manifest: targets as they were opened, levels as
     factors."""
-    told = scenario.model_dump(
+    shown = scenario.model_dump(
         mode="json", exclude={"targets": True, "matrix": {"base", "cells", "vary"}}
     )
-    return told | {"telemetry": _shown_telemetry(scenario)}
+    return shown | {"telemetry": _shown_telemetry(scenario)}
 
 
 def _shown_telemetry(scenario: Scenario) -> dict[str, Any]:
     """Return it as a target's facts: of headers their names alone, and no query of an address."""
-    told = scenario.telemetry.model_dump(mode="json")
-    for page in told["prometheus"]:
+    shown = scenario.telemetry.model_dump(mode="json")
+    for page in shown["prometheus"]:
         page["headers"] = sorted(page["headers"])
         page["url"] = page["url"].partition("?")[0]
-    if told["dcgm"] is not None:
-        told["dcgm"] = told["dcgm"].partition("?")[0]
-    return told
+    if shown["dcgm"] is not None:
+        shown["dcgm"] = shown["dcgm"].partition("?")[0]
+    return shown

@@ -47,7 +47,7 @@ def main() -> None:
     journal = arguments.out / "journal"
     journal.mkdir(parents=True, exist_ok=True)
     with open_target(
-        target, OpenContext(log_folder=arguments.out, say=lambda text: None)
+        target, OpenContext(log_folder=arguments.out, report=lambda text: None)
     ) as opened:
         handoff = Handoff(
             run_id=f"plain-{loaded.scenario.name}",

@@ -35,7 +35,7 @@ class StageProgress:
 class Observer(Protocol):
     """Called at every step; must return quickly, because the runner waits for it."""
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Print one line about what happens now."""
 
     def stage_execution(self, progress: StageProgress) -> None:

@@ -46,10 +46,10 @@ class CampaignQuote:
             for place, one in self.quotes.items()
             if one.usd is not None and not one.emulated
         ]
-        whole = None
+        total = None
         for one in paid:
-            whole = one if whole is None else whole.plus(one)
-        return whole
+            total = one if total is None else total.plus(one)
+        return total
 
     def must_agree(self, ask_above_usd: float) -> str | None:
         """Return why a person must agree before this starts; None where it may.

@@ -26,12 +26,12 @@ def count_repeated(
         try:
             spent = spent_of(read_manifest(campaign.workspace.runs / run_id), budget)
         except ObservatoryError:
-            spent = whole(budget)
+            spent = all_spent(budget)
         member.spent_before = member.spent_before.plus(spent)
-    said = _words(budget, member.spent_before)
-    if run_ids and said:
-        campaign.observer.say(
-            f"{member.target.name}: of its budget, {said} were spent before the campaign was resumed"
+    words = _words(budget, member.spent_before)
+    if run_ids and words:
+        campaign.observer.report(
+            f"{member.target.name}: of its budget, {words} were spent before the campaign was resumed"
         )
 
 
@@ -41,12 +41,12 @@ def spent_of(manifest: Manifest, budget: Budget) -> Spent:
     Not known: of a stage whose runner was killed, where the workers did not count it (an older version).
     """
     if manifest.status in ("running", "crashed") and any(not s.counted for s in manifest.stages):
-        return whole(budget)
+        return all_spent(budget)
     found = msgspec.structs.asdict(manifest.spent or CapsSpent())
     return Spent(**{name: counted for name, counted in found.items() if counted is not None})
 
 
-def whole(budget: Budget) -> Spent:
+def all_spent(budget: Budget) -> Spent:
     """Return all of the caps."""
     usd = budget.usd or 0.0
     return Spent(budget.requests or 0, budget.output_tokens or 0, usd, usd)

@@ -12,8 +12,8 @@ from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 def start_sensors(execution: CampaignExecution, open_things: ExitStack) -> SamplerHandle:
     """Start the sampler on the opened members; it stops when `open_things` closes."""
     campaign = execution.campaign
-    campaign.observer.say("starting the sensors")
-    told = {
+    campaign.observer.report("starting the sensors")
+    settings = {
         f"engine:{member.target.name}": member.opened.connection
         for member in execution.members
         if member.opened is not None and member.target.engine_page is not None
@@ -30,7 +30,7 @@ def start_sensors(execution: CampaignExecution, open_things: ExitStack) -> Sampl
         campaign.folder,
         execution.anchor,
         campaign.request.scenario.telemetry,
-        told,
+        settings,
         engine_pages=pages,
         engine_aliases=aliases,
         wait=False,

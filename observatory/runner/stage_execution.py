@@ -96,8 +96,10 @@ def run_stage_execution(
             _end(child)
     beats.read()
     outcome, reason = _judge(stage_execution, child.returncode, beats, cause)
-    said = [beats.last_word(number) for number in range(stage_execution.handoff.workers)]
-    return StageExecutionResult(stage_times(stage_execution.handoff, beats), said, outcome, reason)
+    last_words = [beats.last_word(number) for number in range(stage_execution.handoff.workers)]
+    return StageExecutionResult(
+        stage_times(stage_execution.handoff, beats), last_words, outcome, reason
+    )
 
 
 def _start(
@@ -173,9 +175,9 @@ def _longest_s(connection: Connection) -> float:
     """Return how long one request may take, with what its policy lets it wait before and between its attempts."""
     throttle = connection.throttle
     if throttle.policy == "record":
-        return connection.whole_timeout_s
+        return connection.total_timeout_s
     pace_s = 60 / throttle.requests_per_minute if throttle.requests_per_minute else 0.0
-    return throttle.max_attempts * connection.whole_timeout_s + throttle.max_wait_s + pace_s
+    return throttle.max_attempts * connection.total_timeout_s + throttle.max_wait_s + pace_s
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

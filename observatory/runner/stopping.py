@@ -19,7 +19,7 @@ class Stop:
     """Whether a person (or cron, or a closing terminal) wants the process to stop."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._at_once = False
 
     @contextmanager
@@ -38,7 +38,7 @@ class Stop:
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Interrupt at once while waiting for something slow (an engine, a download): Interrupted is raised there."""
-        if self.asked:
+        if self.requested:
             raise Interrupted(_BEFORE)
         self._at_once = True
         try:
@@ -46,16 +46,16 @@ class Stop:
         except Interrupted:
             raise
         except Exception as error:
-            if not self.asked:
+            if not self.requested:
                 raise
             raise Interrupted(_BEFORE) from error  # a library made its own error of the signal
         finally:
             self._at_once = False
-        if self.asked:  # the signal's error was taken for a failure of what was waited for
+        if self.requested:  # the signal's error was taken for a failure of what was waited for
             raise Interrupted(_BEFORE)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
         if self._at_once and _importing(frame):
             # An error here would leave a half-made module, and sealing may need that very module.
             again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))

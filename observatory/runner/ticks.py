@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from observatory.core.journal import decode_entries, whole_length
+from observatory.core.journal import decode_entries, intact_length
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
 
 LastWord = WorkerEnd | WorkerTick | None
@@ -45,7 +45,7 @@ class Heartbeats:
                         state.end = entry
                     case _:
                         pass
-            state.offset += whole_length(data)
+            state.offset += intact_length(data)
 
     @property
     def began(self) -> int | None:

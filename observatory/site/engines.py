@@ -54,14 +54,14 @@ def engine_settings(run: RunRow) -> list[tuple[str, str]]:
     settings = _settings(run)
     own = {name: value for name, value in settings.items() if name not in _NOT_HERE}
     resolved = {
-        name: value for name, value in _resolved(settings).items() if name not in _TOLD_OF_RESOLVED
+        name: value for name, value in _resolved(settings).items() if name not in _HIDDEN_RESOLVED
     }
     return _flat(own | resolved)
 
 
 _NOT_HERE = _HIDDEN_SETTINGS | {"adapters", "gpus", "arguments", "resolved"}
 """Settings that are shown elsewhere in the block, or nowhere."""
-_TOLD_OF_RESOLVED = frozenset({"arguments", "init_s", "kv_cache_tokens", "kv_cache_gib", "seed"})
+_HIDDEN_RESOLVED = frozenset({"arguments", "init_s", "kv_cache_tokens", "kv_cache_gib", "seed"})
 _OF_THE_ADDRESS = frozenset({"host", "port", "model_tag", "uds", "api_key"})
 """Flags with the address that it listens at, or that repeat the model."""
 
@@ -125,8 +125,8 @@ def parameters_in_words(parameters: int | None) -> str | None:
     return f"{parameters / scale:.3g} {unit} ({parameters:,})"
 
 
-def _other(reported: str | None, asked: str | None) -> str | None:
-    return reported if reported != asked else None
+def _other(reported: str | None, requested: str | None) -> str | None:
+    return reported if reported != requested else None
 
 
 def _adapters(adapters: Any) -> str | None:

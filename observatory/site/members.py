@@ -135,12 +135,12 @@ def order_of(member: MemberRun) -> tuple[str, bool, str]:
     return place, member.style.emulated, member.style.target
 
 
-def asked(run: RunRow) -> list[tuple[str, str]]:
+def request_terms(run: RunRow) -> list[tuple[str, str]]:
     """Return what a run's scenario requested, as (term, words)."""
     fields = json.loads(run.comparison_fields or "{}")
     workload, arrivals = fields.get("workload") or {}, fields.get("arrivals") or {}
-    stages_asked = fields.get("stages") or []
-    timings = {json.dumps(stage.get("timing"), sort_keys=True) for stage in stages_asked}
+    stages = fields.get("stages") or []
+    timings = {json.dumps(stage.get("timing"), sort_keys=True) for stage in stages}
     terms = [
         ("Asked", _workload_words(workload)),
         ("Cache", str(workload.get("cache", ""))),

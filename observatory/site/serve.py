@@ -137,10 +137,10 @@ def site_server(folder: Path, port: int) -> SiteServer:
         ) from error
 
 
-def serve_site(folder: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve until interrupted; `say` is called with the address."""
+def serve_site(folder: Path, port: int, report: Callable[[str], None]) -> None:
+    """Serve until interrupted; `report` is called with the address."""
     with site_server(folder, port) as server:
-        say(f"http://{LOOPBACK}:{server.server_port}/")
+        report(f"http://{LOOPBACK}:{server.server_port}/")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -39,7 +39,7 @@ class Deadlined:
         self._sensor = sensor
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        self._asked: float | None = None
+        self._pending_since: float | None = None
         threading.Thread(target=self._work, name=f"sensor-{self.name}", daemon=True).start()
 
     @property
@@ -55,19 +55,19 @@ class Deadlined:
         their instant is not known.
         """
         late: list[Sample] = []
-        if self._asked is not None:
+        if self._pending_since is not None:
             try:
                 late = _with_own_instant(self._answers.get_nowait())
             except queue.Empty:
-                silent_s = time.monotonic() - self._asked
+                silent_s = time.monotonic() - self._pending_since
                 return [down(self.name, now, f"hangs since {silent_s:.1f} s")]
-        self._asked = time.monotonic()
-        self._questions.put(_Question(now, self._asked, deadline_s))
+        self._pending_since = time.monotonic()
+        self._questions.put(_Question(now, self._pending_since, deadline_s))
         try:
             answer = self._answers.get(timeout=deadline_s)
         except queue.Empty:
             return [*late, down(self.name, now, f"no answer within {deadline_s:.3g} s")]
-        self._asked = None
+        self._pending_since = None
         if not answer.samples:
             return late
         cost = Sample(now, "sampler", "client", self.name, "read_s", answer.read_s)

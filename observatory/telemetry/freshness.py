@@ -16,7 +16,7 @@ Readings = Sequence[tuple[int, float]]
 
 LEAST_CHANGES = 4
 """Fewer give fewer than three spacings, whose median one late reading could make."""
-ASKED_TOO_SLOWLY = 2.0
+READ_TOO_SLOWLY = 2.0
 """A sensor that seems to change within this many readings may change faster than it was read."""
 
 
@@ -44,10 +44,10 @@ def update_period(readings: Readings) -> UpdatePeriod:
         few = f"the value changed {len(changed)} times in {span_s:.2g} s"
         return UpdatePeriod(None, len(changed), few)
     period_s = median(new - old for old, new in pairwise(changed)) / 1e9
-    asked_s = median(new[0] - old[0] for old, new in pairwise(readings)) / 1e9
+    read_s = median(new[0] - old[0] for old, new in pairwise(readings)) / 1e9
     reason = None
-    if period_s < ASKED_TOO_SLOWLY * asked_s:
-        reason = f"at most: it was read every {asked_s * 1e3:.3g} ms"
+    if period_s < READ_TOO_SLOWLY * read_s:
+        reason = f"at most: it was read every {read_s * 1e3:.3g} ms"
     return UpdatePeriod(period_s, len(changed), reason)
 
 

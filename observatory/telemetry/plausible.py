@@ -133,15 +133,17 @@ class Plausibility:
                 moment = (sample.sensor, sample.device, sample.at)
                 groups.setdefault(moment, {})[sample.metric] = sample
         lies: dict[tuple[_Moment, str], str] = {}
-        for moment, said in groups.items():
+        for moment, readings in groups.items():
             known = self._devices.setdefault(moment[:2], _Device())
-            for metric, lie in _lies(known, said):
+            for metric, lie in _lies(known, readings):
                 lies[moment, metric] = IMPLAUSIBLE + lie
         return _with_nulls(samples, lies) if lies else samples
 
 
-def _lies(known: _Device, said: dict[str, Sample]) -> list[tuple[str, str]]:
-    values = {metric: sample.value for metric, sample in said.items() if sample.value is not None}
+def _lies(known: _Device, readings: dict[str, Sample]) -> list[tuple[str, str]]:
+    values = {
+        metric: sample.value for metric, sample in readings.items() if sample.value is not None
+    }
     known.limit_w = values.get("gpu_power_limit_w", known.limit_w)
     found: list[tuple[str, str]] = []
     for metric, value in values.items():
@@ -155,9 +157,9 @@ def _lies(known: _Device, said: dict[str, Sample]) -> list[tuple[str, str]]:
         elif metric == "gpu_memory_used_bytes":
             lie = memory_lie(value, values.get("gpu_memory_total_bytes"))
         elif metric in _COUNTERS:
-            lie = _counted(known, metric, value, said[metric].at)
+            lie = _counted(known, metric, value, readings[metric].at)
         if lie is None and metric in _STUCK:
-            lie = _stuck(known, said[metric].at, metric, value, values.get("gpu_util_fraction"))
+            lie = _stuck(known, readings[metric].at, metric, value, values.get("gpu_util_fraction"))
         if lie is not None:
             found.append((metric, lie))
     return found
@@ -204,11 +206,11 @@ def _stuck(known: _Device, at: int, metric: str, value: float, util: float | Non
 
 
 def _with_nulls(samples: list[Sample], lies: dict[tuple[_Moment, str], str]) -> list[Sample]:
-    told = {(s.sensor, s.device, s.at) for s in samples if s.metric == "up"}
+    with_state = {(s.sensor, s.device, s.at) for s in samples if s.metric == "up"}
     states: dict[_Moment, str] = {}
     for (moment, metric), lie in lies.items():
-        whole = (moment[0], "", moment[2])  # one state for all devices of the sensor
-        states.setdefault(moment if moment in told else whole, f"{lie} ({metric})")
+        of_sensor = (moment[0], "", moment[2])  # one state for all devices of the sensor
+        states.setdefault(moment if moment in with_state else of_sensor, f"{lie} ({metric})")
 
     def honest(sample: Sample) -> Sample:
         moment = (sample.sensor, sample.device, sample.at)

@@ -16,7 +16,7 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolve
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.core.system.priority import set_niceness
 from observatory.telemetry.instructions import READY, SamplerConfig, ScrapedPage, write_watch
 from observatory.telemetry.remote.probe_addresses import probe_addresses
@@ -53,12 +53,12 @@ class SamplerHandle:
     def watch(self, role: str, pid: int) -> None:
         """Sample this process and all below it as `role`, from the next reading on."""
         self._roles[role] = pid
-        self._tell()
+        self._write_watch()
 
     def unwatch(self, role: str) -> None:
         """Sample that role no more."""
         self._roles.pop(role, None)
-        self._tell()
+        self._write_watch()
 
     def alive(self) -> str | None:
         """Return None while it samples as configured (or was stopped by us), else what is wrong."""
@@ -82,7 +82,7 @@ class SamplerHandle:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def _tell(self) -> None:
+    def _write_watch(self) -> None:
         try:
             write_watch(self._watch, self._roles)
             self._trouble = None
@@ -94,13 +94,13 @@ class SamplerHandle:
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
         until = time.monotonic() + seconds
-        said = b""
-        while READY not in said and (left := until - time.monotonic()) > 0:
+        received = b""
+        while READY not in received and (left := until - time.monotonic()) > 0:
             if not select.select([output], [], [], left)[0]:
                 return
             if not (part := os.read(output, 64)):
                 return
-            said += part
+            received += part
 
 
 def start_sampler(

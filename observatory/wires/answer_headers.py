@@ -8,8 +8,14 @@ import msgspec
 from msgspec.structs import replace
 
 from observatory.connect.masking import Masker
-from observatory.wires.failures.asked_wait import NOT_NOW, RELAYED, RETRY_MS, RETRY_S, asked_wait_s
 from observatory.wires.failures.ratelimit_fields import FIELDS
+from observatory.wires.failures.stated_wait import (
+    NOT_NOW,
+    RELAYED,
+    RETRY_MS,
+    RETRY_S,
+    stated_wait_s,
+)
 from observatory.wires.failures.wait_texts import number_of
 from observatory.wires.streams.http_response import ResponseReader
 
@@ -110,7 +116,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     kept = KeptHeaders(
         masker.exact(identifier)[:200] if identifier else None,
         limits,
-        asked_wait_s(response, unix_s) if limits or response.status in NOT_NOW else None,
+        stated_wait_s(response, unix_s) if limits or response.status in NOT_NOW else None,
         _processing_ms(response) if places.timed else None,
     )
     return replace(kept, **_gateway(response, masker)) if places.of_gateway else kept
@@ -138,8 +144,8 @@ def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
 def _processing_ms(response: ResponseReader) -> float | None:
     """Return the server's own time by the first header that has one; of Server-Timing the longest part."""
     for name, unit_ms in _PROCESSING:
-        told = number_of(response.header(name))
-        if told is not None:
-            return told * unit_ms
+        stated = number_of(response.header(name))
+        if stated is not None:
+            return stated * unit_ms
     parts = [number_of(text) for text in _DURATION.findall(response.header(_TIMING) or "")]
     return max((part for part in parts if part is not None), default=None)

@@ -202,14 +202,21 @@ def _coerced(value: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-_SAID = ("content", "reasoning_content", "reasoning", "reasoning_text", "thinking", "refusal")
+_TEXT_FIELDS = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "thinking",
+    "refusal",
+)
 
 
 def _read_choice(value: dict[str, Any]) -> None:
     """Join the texts of a choice that came in parts, and read its finish reason."""
     for name in ("delta", "message"):
         if isinstance(value.get(name), dict):
-            _read_said(value[name])
+            _read_text_fields(value[name])
     value["text"] = text_of(value.get("text"))
     reason = value.get("finish_reason")
     if isinstance(reason, list):
@@ -224,7 +231,7 @@ def _read_choice(value: dict[str, Any]) -> None:
     _read_cost(value)
 
 
-def _read_said(value: dict[str, Any]) -> None:
+def _read_text_fields(value: dict[str, Any]) -> None:
     content = value.get("content")
     if isinstance(content, list):
         # Mistral: thinking is among the content's parts.
@@ -244,7 +251,7 @@ def _read_said(value: dict[str, Any]) -> None:
             arguments = function.get("arguments")
             if arguments is not None and not isinstance(arguments, str):
                 function["arguments"] = json.dumps(arguments, ensure_ascii=False)
-    value.update({name: text_of(value.get(name)) for name in _SAID})
+    value.update({name: text_of(value.get(name)) for name in _TEXT_FIELDS})
     _read_cost(value)
 
 

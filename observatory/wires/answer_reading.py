@@ -31,7 +31,7 @@ UNOPENED = "a closing tag of reasoning without its opening tag"
 
 
 class AnswerReading(msgspec.Struct, eq=False):
-    """Filled by `event` for a stream, by `whole_answer` for one JSON document.
+    """Filled by `event` for a stream, by `complete_answer` for one JSON document.
 
     Lists of equal length hold one entry a text event (one with reasoning, content or tool-call
     text): event_ns, event_characters, event_reads (the read that completed it). running holds the
@@ -77,7 +77,7 @@ class AnswerReading(msgspec.Struct, eq=False):
     odd_event: str | None = None
 
     @property
-    def said_its_end(self) -> bool:
+    def stated_its_end(self) -> bool:
         """Return whether a stream that is over ended as its wire's do."""
         return self.saw_done
 
@@ -86,15 +86,15 @@ class AnswerReading(msgspec.Struct, eq=False):
         """Return whether all of an answer came that ended well, but not the event that ends the stream."""
         return self.finish_reason is not None and self.bad_end is None and not self.saw_done
 
-    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+    def event(self, data: bytes, name: bytes, at: int, read: int, complete: bool) -> None:
         """Take in one event of a stream; one that the body's end cut off counts only where it is readable."""
         raise NotImplementedError
 
-    def whole_answer(self, body: bytes, at: int) -> None:
+    def complete_answer(self, body: bytes, at: int) -> None:
         """Take in one JSON document, complete at `at`, as one event with all its text."""
         raise NotImplementedError
 
-    def _not_json(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+    def _not_json(self, data: bytes, name: bytes, at: int, read: int, complete: bool) -> None:
         """Take in an event that is no JSON object: an error by its name, else as odd_events reads it."""
         if is_error_name(name):
             self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
@@ -103,16 +103,16 @@ class AnswerReading(msgspec.Struct, eq=False):
         if isinstance(found, OddEvent):
             self.note_odd(found.what)
             for one in found.events:
-                self.event(one, name, at, read, whole)
+                self.event(one, name, at, read, complete)
         elif found == "done":
             self.note_odd(_shown(data))
-            self.event(b"[DONE]", name, at, read, whole)
+            self.event(b"[DONE]", name, at, read, complete)
         elif found == "nothing":
-            if whole:
+            if complete:
                 self.note_odd(_shown(data))
         elif found == "error":
             self.error = self.error or data.decode("utf-8", "replace")
-        elif whole:
+        elif complete:
             self.bad_json = self.bad_json or data
 
     def _mend(self, body: bytes, at: int) -> None:
@@ -122,7 +122,7 @@ class AnswerReading(msgspec.Struct, eq=False):
             self.bad_json = body
             return
         self.note_odd(found.what)
-        self.whole_answer(found.events[0], at)
+        self.complete_answer(found.events[0], at)
 
     def _model(self, model: str | None) -> None:
         """Take in the model's name, of which the first counts."""
@@ -167,7 +167,7 @@ class AnswerReading(msgspec.Struct, eq=False):
         self.reasoning_pieces.append(text)
         return len(text)
 
-    def _says(self, text: str | None, at: int) -> int:
+    def _add_text(self, text: str | None, at: int) -> int:
         """Take in a piece of the answer; return its characters."""
         if not text:
             return 0
@@ -200,9 +200,9 @@ class AnswerReading(msgspec.Struct, eq=False):
         """Called when the whole answer has been taken in: texts that came again are taken apart, and reasoning
         that came as the start of the answer.
         """
-        reasons, says = self.reasoning_pieces, self.content_pieces
+        reasons, contents = self.reasoning_pieces, self.content_pieces
         if len(reasons) >= _FEWEST_CUMULATIVE or (
-            len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0])
+            len(contents) >= _FEWEST_CUMULATIVE and len(contents[-1]) > len(contents[0])
         ):
             self._take_repeats_apart()
         if self.content_pieces:
@@ -215,7 +215,7 @@ class AnswerReading(msgspec.Struct, eq=False):
     def _take_thinking_apart(self, text: str) -> None:
         """Move the reasoning that the answer's text starts with to the reasoning; the answer begins with the
         first text after its end that is not blank."""
-        says = self.content_pieces
+        contents = self.content_pieces
         end = leading_reasoning(text, reasoned=bool(self.reasoning_pieces))
         if not end:
             return
@@ -224,12 +224,12 @@ class AnswerReading(msgspec.Struct, eq=False):
             self.note_odd(UNOPENED)
         begin = len(self.reasoning_pieces)
         thought = REASONING_TAG.sub("", text[:end])
-        lengths = [len(piece) for piece in (*self.reasoning_pieces, *says)]
+        lengths = [len(piece) for piece in (*self.reasoning_pieces, *contents)]
         if lengths == self.event_characters[: len(lengths)]:
             if self.first_reasoning is None and thought:
                 self.first_reasoning = self.event_ns[begin]
             blank = len(text) - len(text[end:].lstrip())
-            places = zip(accumulate(map(len, says)), self.event_ns[begin:], strict=False)
+            places = zip(accumulate(map(len, contents)), self.event_ns[begin:], strict=False)
             # A tool call may come after the texts, and is an answer too.
             later = [*(at for upto, at in places if upto > blank), *self.event_ns[len(lengths) :]]
             self.first_answer = later[0] if later else None

@@ -38,9 +38,9 @@ def render(
     nonce's place.
     """
     path_of(connection, request)
-    asked = "messages" if request == "chat" else "prompt"
-    if asked not in item.body:
-        raise ValueError(f"item {item.prompt_id} has no {asked}, which a {request} request needs")
+    field = "messages" if request == "chat" else "prompt"
+    if field not in item.body:
+        raise ValueError(f"item {item.prompt_id} has no {field}, which a {request} request needs")
     wire = wire_of(connection)
     # The prompt is first, so that the first sentinel is the one that opens it.
     body = wire.body(
@@ -56,8 +56,8 @@ def render(
         body["service_tier"] = connection.service_tier  # so called on every wire
     body = _merged(body, connection.extra_body)
     wire.refuse(body)
-    whole = _encode(body)
-    return _split(whole, item) if cache == "cold" else (whole, b"")
+    encoded = _encode(body)
+    return _split(encoded, item) if cache == "cold" else (encoded, b"")
 
 
 def model_of(
@@ -73,8 +73,8 @@ def model_of(
     return connection.models[(place if cache == "warm" else index) % len(connection.models)]
 
 
-def _split(whole: bytes, item: PlanItem) -> tuple[bytes, bytes]:
-    before, sentinel, after = whole.partition(_SENTINEL)
+def _split(encoded: bytes, item: PlanItem) -> tuple[bytes, bytes]:
+    before, sentinel, after = encoded.partition(_SENTINEL)
     if not sentinel:
         raise ValueError(f"item {item.prompt_id} is cold but nothing in it opens with the nonce")
     return before + b'"', after

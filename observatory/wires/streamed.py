@@ -26,7 +26,7 @@ NEARLY_THEN = 0.1
 
 
 def came_as_stream(
-    reading: AnswerReading, tokens: Tokens, *, asked: bool, sent: int | None = None
+    reading: AnswerReading, tokens: Tokens, *, streaming: bool, sent: int | None = None
 ) -> bool | None:
     """Return False where all text came at once, so that the first token's instant is the whole answer's.
 
@@ -38,7 +38,7 @@ def came_as_stream(
     events = len(reading.event_ns)
     if not events:
         return None
-    if reading.sort == "json" or not asked:
+    if reading.sort == "json" or not streaming:
         return False
     if events > MOST_EVENTS or reading.tools:
         return True
@@ -61,11 +61,11 @@ def _first_of_the_answer(reading: AnswerReading) -> int:
 def _came_at_once(reading: AnswerReading, tokens: Tokens, part: range, sent: int | None) -> bool:
     """Return whether nearly all text of these events came at one instant, in large events."""
     characters = reading.event_characters
-    whole = sum(characters[place] for place in part)
+    total = sum(characters[place] for place in part)
     for first in part:
         last = _last_at_once(reading.event_ns, first, part[-1], sent)
         own = sum(characters[first : last + 1])
-        if own >= NEARLY_ALL * whole:
+        if own >= NEARLY_ALL * total:
             large = _are_large(own, last + 1 - first, reading, tokens)
             return large and not _has_first_token(reading, part[0], first, sent)
     return False

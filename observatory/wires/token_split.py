@@ -38,7 +38,7 @@ def count_tokens(
     Text is never tokenised here. Negative counts are not believed, nor any above MOST_TOKENS. Where the total
     has a surplus that nothing explains, the output is None: the stated one only splits the text.
     """
-    prompt, output, cached, reasoning, written, beside = _reported(usage, model)
+    prompt, output, cached, reasoning, written, uncounted = _reported(usage, model)
     events = len(characters)
     split: list[int] | None = [1] * events
     billed = events or None
@@ -46,11 +46,11 @@ def count_tokens(
     billed_from: TokensFrom | None = "events" if events else None
     streamed_from = billed_from
     if output is not None:
-        billed, billed_from = (output, "usage") if beside is not None else (None, None)
+        billed, billed_from = (output, "usage") if uncounted is not None else (None, None)
         split, streamed, streamed_from = [], None, None
     if output is not None and not split_unknown:
         hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
-        visible, running_from = output - hidden, max(0, hidden - (beside or 0))
+        visible, running_from = output - hidden, max(0, hidden - (uncounted or 0))
         streamed_from = "usage"
         split = _by_running(running, running_from) if len(running) == events else None
         if split is None and events and visible in (events, events + 1):
@@ -129,18 +129,18 @@ def _reported_in_full(
     output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
     if not prompt:
-        prompt = _most_telling(prompt, usage.input_tokens)
+        prompt = _first_above_zero(prompt, usage.input_tokens)
     output = running_output(usage)
-    reasoning = _most_telling(
+    reasoning = _first_above_zero(
         output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
     )
-    cached = _most_telling(
+    cached = _first_above_zero(
         prompt_parts.cached_tokens if prompt_parts else None,
         usage.prompt_cache_hit_tokens,
         usage.cache_read_input_tokens,
         usage.cached_tokens,
     )
-    written = _most_telling(
+    written = _first_above_zero(
         usage.cache_creation_input_tokens,
         prompt_parts.cache_creation_tokens if prompt_parts else None,
         # Alibaba Cloud Model Studio, "Context cache": parts of prompt_tokens.
@@ -155,11 +155,11 @@ def _reported_in_full(
         prompt += _prompt_apart(missing, prompt, reasoning, cached, written, prompt_parts)
     if prompt is not None and (cached or 0) + (written or 0) > prompt:
         total = None  # the counts contradict each other: a surplus of theirs is no output
-    beside = _beside(prompt, output, reasoning, total, model)
-    if beside:
-        output = (output or 0) + beside
-        reasoning = reasoning or beside
-    return prompt, output, cached, reasoning, written, beside
+    uncounted = _uncounted(prompt, output, reasoning, total, model)
+    if uncounted:
+        output = (output or 0) + uncounted
+        reasoning = reasoning or uncounted
+    return prompt, output, cached, reasoning, written, uncounted
 
 
 def _is_plain(usage: Usage) -> bool:
@@ -221,7 +221,7 @@ def _prompt_apart(
     return 0
 
 
-def _beside(
+def _uncounted(
     prompt: int | None,
     output: int | None,
     reasoning: int | None,
@@ -275,10 +275,10 @@ _COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _PARTS)
 def running_output(usage: Usage) -> int | None:
     """Return the output tokens so far, as this usage gives them."""
     output = _first(usage.completion_tokens, usage.output_tokens)
-    return output or _most_telling(output, usage.output_tokens)
+    return output or _first_above_zero(output, usage.output_tokens)
 
 
-def _most_telling(*counts: int | None) -> int | None:
+def _first_above_zero(*counts: int | None) -> int | None:
     """Return the first count that is more than zero, else a zero: a gateway that fills in a field of its own API
     with 0 leaves the count under the provider's name (LiteLLM, issue 11789)."""
     return _first(*(count for count in counts if count)) or _first(*counts)

@@ -14,7 +14,7 @@ from observatory.connect.masking import Masker
 from observatory.core.record import Attempt, Tokens
 from observatory.wires.answer_headers import KeptHeaders, kept_headers
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.failures.asked_wait import asked_wait_s
+from observatory.wires.failures.stated_wait import stated_wait_s
 from observatory.wires.failures.wire_faults import final_fault
 from observatory.wires.http_attempt import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.streamed import came_as_stream
@@ -75,7 +75,7 @@ def decode_steps(
                 yield from read_json_lines(body, _arrivals(response, body), reading)
             elif reading.sort == "json":
                 ends, instants = _arrivals(response, body)
-                reading.whole_answer(body.removeprefix(BOM), instants[ends.index(len(body))])
+                reading.complete_answer(body.removeprefix(BOM), instants[ends.index(len(body))])
             reading.settle()
             usage = reading.usage
             if usage is None or (usage.completion_tokens is None and usage.output_tokens is None):
@@ -141,7 +141,7 @@ def _answer(
     if fault is None and http_attempt.fault is not None and response is not None:
         ended = response.stamps[-1]  # whole before the connection failed
     if fault is not None and fault.outcome == "throttled" and response is not None:
-        kept = replace(kept, retry_after_s=asked_wait_s(response, unix_s, refused=True))
+        kept = replace(kept, retry_after_s=stated_wait_s(response, unix_s, refused=True))
     attempt = _attempt(
         http_attempt, reading, kept, fault, masker, ended, tokens, split, len(text), len(reasoning)
     )
@@ -208,7 +208,7 @@ def _attempt(
         reasoning_characters=reasoning_characters,
         tool_calls=len(reading.tools),
         streamed=came_as_stream(
-            reading, tokens, asked=http_attempt.streaming, sent=http_attempt.sent
+            reading, tokens, streaming=http_attempt.streaming, sent=http_attempt.sent
         ),
     )
 

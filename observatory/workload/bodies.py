@@ -110,11 +110,11 @@ def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
 
 def _estimate(prompt_item: PromptItem, body: dict[str, Any]) -> int:
     """Estimate the prompt tokens, template included: near for synthetic text, else on the high side."""
-    beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(prompt_item.tools)
+    rest = _bytes(body.get("messages") or body["prompt"]) + _bytes(prompt_item.tools)
     if prompt_item.prompt_tokens is None:
-        return -(-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
-    beside -= _bytes(prompt_item.prompt)
-    return prompt_item.prompt_tokens - (-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+        return -(-rest // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+    rest -= _bytes(prompt_item.prompt)
+    return prompt_item.prompt_tokens - (-rest // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
 
 
 def _bytes(value: Any) -> int:

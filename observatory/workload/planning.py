@@ -77,7 +77,7 @@ def _prompt_items(
             prompt_items = [
                 prompt_item
                 for name in dict.fromkeys(workload.tasks)
-                for prompt_item in _task_asks(name, workload)
+                for prompt_item in _task_prompt_items(name, workload)
             ]
         case FileWorkload():
             prompt_items = file_prompt_items(workload, folder, note)
@@ -89,7 +89,7 @@ def _prompt_items(
     return [prompt_items[place] for place in kept]
 
 
-def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[PromptItem]:
+def _task_prompt_items(name: TaskSet, workload: TaskWorkload) -> list[PromptItem]:
     """Return a built-in set. A completions request has no turn to answer in, so its prompt ends with a cue."""
     cue = "\n\nAnswer:" if workload.request == "completions" else ""
     return [

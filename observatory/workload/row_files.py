@@ -174,24 +174,24 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
             elif column == "labels":
                 values[column] = [label.strip() for label in cell.split("|")]
             elif column == "max_tokens":
-                values[column] = _whole(cell)
+                values[column] = _integer(cell)
             elif column == "sensitive":
                 values[column] = _YES[cell.strip().lower()]
         except KeyError:
             bad.append(FieldError(line, column, f"{cell[:40]!r} is not true or false"))
         except ValueError as error:
-            whole = column == "max_tokens"
-            none = whole and cell.strip().lower() in _NO_VALUE
+            integer = column == "max_tokens"
+            none = integer and cell.strip().lower() in _NO_VALUE
             fix = "leave a cell without a value empty" if none else None
-            said = str(error) if whole else f"cannot be read: {error}"
-            bad.append(FieldError(line, column, said, fix))
+            message = str(error) if integer else f"cannot be read: {error}"
+            bad.append(FieldError(line, column, message, fix))
     if not bad:
         return values
     wrong = {field_error.path for field_error in bad}
     return BadCells({name: values[name] for name in values if name not in wrong}, bad)
 
 
-def _whole(cell: str) -> int:
+def _integer(cell: str) -> int:
     """Return a whole number, also as a data frame writes it: 128.0."""
     try:
         return int(cell)

@@ -28,7 +28,7 @@ MAX_ROWS = 200_000
 ENDINGS = (".jsonl", ".ndjson", ".csv")
 
 
-def _whole(value: object) -> object:
+def _integer(value: object) -> object:
     """128.0, as data frames write a whole number, is 128; anything else is as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -51,13 +51,13 @@ class Row(Strict):
     @field_validator("id", mode="before")
     @classmethod
     def _number_is_text(cls, value: object) -> object:
-        value = _whole(value)
+        value = _integer(value)
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("max_tokens", mode="before")
     @classmethod
-    def _whole_number(cls, value: object) -> object:
-        return _whole(value)
+    def _integral(cls, value: object) -> object:
+        return _integer(value)
 
 
 def file_prompt_items(

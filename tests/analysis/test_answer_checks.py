@@ -35,7 +35,7 @@ def figures(run: Any, metric: str) -> dict[str, dict[str, Any]]:
     return {row["statistic"]: row for row in frame.iter_rows(named=True)}
 
 
-def whole_answer(make_attempt: Any, at_s: float) -> Attempt:
+def complete_answer(make_attempt: Any, at_s: float) -> Attempt:
     """Return an attempt with one JSON document, 0.13 s after its request."""
     made: Attempt = make_attempt(at_s, 0.13, [], streamed=False)
     tokens = msgspec.structs.replace(made.tokens, output=4, streamed=4)
@@ -110,7 +110,7 @@ def test_a_stage_whose_answers_came_at_once_has_no_first_token(
     made.scenario = SLO
     made.healthy_side()
     for place in range(N):
-        made.add(5 + place / 4, whole_answer(make_attempt, 5 + place / 4))
+        made.add(5 + place / 4, complete_answer(make_attempt, 5 + place / 4))
     found = judged(made)["not_streamed"]
     assert (found.severity, found.value) == ("degraded", N)
     assert found.message.startswith("100 of 100 answers did not come as a stream")
@@ -128,7 +128,7 @@ def test_three_of_forty_answers_that_were_not_streamed(made: Any, make_attempt: 
     made.healthy_side()
     for place in range(40):
         at = 5 + place / 2
-        made.add(at, *([whole_answer(make_attempt, at)] if place < 3 else []))
+        made.add(at, *([complete_answer(make_attempt, at)] if place < 3 else []))
     assert judged(made)["not_streamed"].message.startswith("3 of 40 answers")
     assert figures(made, "ttft_s")["p50"]["n"] == 37
     row = figures(made, "goodput_fraction")["value"]
@@ -138,7 +138,7 @@ def test_three_of_forty_answers_that_were_not_streamed(made: Any, make_attempt: 
 def test_goodput_without_a_bound_of_a_stream_stands(made: Any, make_attempt: Any) -> None:
     made.scenario = {"slo": {"per_request": {"e2e": "1s"}, "attainment": 0.9}}
     for place in range(N):
-        made.add(5 + place / 4, whole_answer(make_attempt, 5 + place / 4))
+        made.add(5 + place / 4, complete_answer(make_attempt, 5 + place / 4))
     assert figures(made, "goodput_fraction")["value"]["value"] == 1.0
 
 
@@ -146,7 +146,7 @@ def test_a_pace_bound_is_not_met_by_an_answer_that_has_none(made: Any, make_atte
     made.scenario = {"slo": {"per_request": {"tpot": "50ms"}, "attainment": 0.9}}
     for place in range(40):
         at = 5 + place / 2
-        made.add(at, *([whole_answer(make_attempt, at)] if place < 3 else []))
+        made.add(at, *([complete_answer(make_attempt, at)] if place < 3 else []))
     assert figures(made, "goodput_fraction")["value"]["n"] == 37
 
 
@@ -156,7 +156,7 @@ def test_where_no_stream_was_asked_for_there_is_no_finding_and_no_first_token(
     made.scenario = {"workload": {"cache": "cold", "stream": False}}
     made.healthy_side()
     for place in range(N):
-        made.add(5 + place / 4, whole_answer(make_attempt, 5 + place / 4))
+        made.add(5 + place / 4, complete_answer(make_attempt, 5 + place / 4))
     assert "not_streamed" not in judged(made)
     assert figures(made, "ttft_s")["p50"]["reason"] == "not_streamed"
 

@@ -40,7 +40,7 @@ def simulated(
     arrived = due + draw.uniform(0, late_s, len(due))
     let_in, told = np.zeros(len(due), dtype=bool), np.full(len(due), math.nan)
     for place in np.argsort(arrived, kind="stable"):
-        _, over = allowance.ask(float(arrived[place]), tokens, "m")
+        _, over = allowance.admit(float(arrived[place]), tokens, "m")
         let_in[place] = over is None
         if over is not None:
             told[place] = float(dict(over.headers)["retry-after"])

@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def measure(workspace: object, **options: Any) -> Any:
-        options.pop("say")("256 streams: held")
+        options.pop("report")("256 streams: held")
         calls.append(options)
         return a_calibration()
 

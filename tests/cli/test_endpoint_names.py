@@ -32,9 +32,9 @@ def test_a_name_without_an_address_is_refused() -> None:
 def test_the_name_is_the_models_and_never_the_hosts(tmp_path: Path) -> None:
     space = open_workspace(root=tmp_path)
     assert unused_name(space, "http://gpu-17:8000/v1", "org/Model-7B") == "model-7b"
-    unknown = unused_name(space, "http://gpu-17:8000/v1", None, ask=False)
+    unknown = unused_name(space, "http://gpu-17:8000/v1", None, list_models=False)
     assert unknown.startswith("endpoint-") and "gpu" not in unknown
     with echo_server() as server:
         url = f"http://127.0.0.1:{server.server_port}/vllm/v1"
         assert unused_name(space, url, None) == "m"
-        assert unused_name(space, url, None, ask=False).startswith("endpoint-")
+        assert unused_name(space, url, None, list_models=False).startswith("endpoint-")

@@ -73,7 +73,7 @@ def made(ceiling: FoundLimit, **fields: Any) -> LimitAnswer:
         "each": 1.0,
         "by_usage": None,
         "advertised": RateLimitHeaders(requests_per_minute=1200),
-        "told": RetryAdvice(800, 1.0, 0.03, 0.05),
+        "retry_advice": RetryAdvice(800, 1.0, 0.03, 0.05),
         "statuses": {"200": 1300, "429": 800},
         "named": ["requests"],
         "words": "HTTP 429: slow down",

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from observatory.cli.main import app
 from observatory.cli.measure.comparison import print_tables
-from observatory.cli.measure.matrix_table import beside_the_factors, print_matrix
+from observatory.cli.measure.matrix_table import print_matrix, undeclared_differences
 from observatory.core.errors import BadInput
 from observatory.core.matrices.design import Design
 from observatory.core.run import Verdict
@@ -246,7 +246,7 @@ def test_what_the_engines_turned_out_to_differ_in_is_told(workspace: Workspace) 
         for cell, dtype in enumerate(("bfloat16", "float32"))
     ]
     names = [cell.target.name for cell in design.cells]
-    (line,) = beside_the_factors(design, runs)
+    (line,) = undeclared_differences(design, runs)
     assert line == (
         "Confounded: dtype differs too, and is no factor: "
         f"bfloat16 ({names[0]}), float32 ({names[1]})."

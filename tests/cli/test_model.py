@@ -59,9 +59,9 @@ def test_without_an_engine_the_command_that_installs_one_is_told(
 
 
 def pull_without_fetching(
-    real: Callable[[str, Callable[[str], None]], Path], name: str, say: Callable[[str], None]
+    real: Callable[[str, Callable[[str], None]], Path], name: str, report: Callable[[str], None]
 ) -> Path:
-    return Path("source.gguf") if name == NAME else real(name, say)
+    return Path("source.gguf") if name == NAME else real(name, report)
 
 
 def test_a_group_is_all_of_its_models_and_they_are_the_same_everywhere(cache: Path) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.journal import decode_entries, encode_entry, whole_length
+from observatory.core.journal import decode_entries, encode_entry, intact_length
 from observatory.core.record import Attempt, RequestRecord, Tokens, WorkerEnd, WorkerStart
 
 _REQUEST = RequestRecord(
@@ -37,7 +37,7 @@ _BYTES = b"".join(encode_entry(entry) for entry in _ENTRIES)
 
 def test_entries_come_back_as_they_went_in() -> None:
     assert list(decode_entries(_BYTES)) == _ENTRIES
-    assert whole_length(_BYTES) == len(_BYTES)
+    assert intact_length(_BYTES) == len(_BYTES)
 
 
 @given(st.integers(min_value=0, max_value=len(_BYTES)))
@@ -49,7 +49,7 @@ def test_a_cut_journal_gives_its_leading_whole_entries(cut: int) -> None:
         ends.append(total)
     whole = sum(end <= cut for end in ends)
     assert list(decode_entries(_BYTES[:cut])) == _ENTRIES[:whole]
-    assert whole_length(_BYTES[:cut]) == (ends[whole - 1] if whole else 0)
+    assert intact_length(_BYTES[:cut]) == (ends[whole - 1] if whole else 0)
 
 
 @given(st.integers(min_value=0, max_value=len(_BYTES) - 1), st.integers(1, 255))

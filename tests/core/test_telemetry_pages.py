@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from observatory.core.sensors_asked import PrometheusScrape, Telemetry
+from observatory.core.sensor_config import PrometheusScrape, Telemetry
 from observatory.core.targets.identity import BESIDE_API
 from observatory.core.targets.url import UrlTarget
 from observatory.core.targets.vllm import VllmTarget

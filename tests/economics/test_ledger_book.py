@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from observatory.economics.ledger_book import (
     PRICED,
     WORKDAY_PEAKS,
-    knows_days,
+    dates_prices,
     ledger_book,
     newest_date,
 )
@@ -86,7 +86,7 @@ def test_the_row_that_holds_is_the_price_that_the_ledger_gives(place: int, at: d
         for row in ROWS[provider.id, model.id]
         if row.service_tier is None and row.holds_at(at)
     }
-    if knows_days(provider.id, model.id) and days_of(at.astimezone(UTC).date()) == "sat-sun":
+    if dates_prices(provider.id, model.id) and days_of(at.astimezone(UTC).date()) == "sat-sun":
         at = at.astimezone(UTC).replace(hour=12)  # the ledger has no days: an hour off the peak
     theirs: dict[tuple[str, int], float] = {}
     price = model.get_prices(at) if model.prices else None

@@ -36,7 +36,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/health":
-            return self.say(b"")
+            return self.reply(b"")
         if self.path == "/version":
             return self.tell({"version": "9.9.9"})
         if self.path == "/v1/models":
@@ -46,8 +46,8 @@ class Answer(BaseHTTPRequestHandler):
             return self.tell({"object": "list", "data": listed})
         if self.path == "/metrics":
             line = 'vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1.0\n'
-            return self.say(line.encode(), "text/plain")
-        return self.say(b"{}", status=404)
+            return self.reply(line.encode(), "text/plain")
+        return self.reply(b"{}", status=404)
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -80,9 +80,9 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def tell(self, value, status=200):
-        self.say(json.dumps(value).encode(), "application/json", status)
+        self.reply(json.dumps(value).encode(), "application/json", status)
 
-    def say(self, data, media="application/json", status=200):
+    def reply(self, data, media="application/json", status=200):
         self.send_response(status)
         self.send_header("content-type", media)
         self.send_header("content-length", str(len(data)))

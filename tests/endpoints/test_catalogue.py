@@ -15,7 +15,7 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.endpoints import llamacpp
-from observatory.endpoints.catalogue import asked_facts, check_inputs, open_target
+from observatory.endpoints.catalogue import check_inputs, open_target, requested_facts
 from observatory.endpoints.opened import OpenContext
 from observatory.endpoints.url import ad_hoc_target, address_of
 
@@ -117,7 +117,7 @@ def test_a_url_target_is_taken_as_it_is_written(
         443,
     )
     assert connection.base_path == "/llm/v1"
-    assert (connection.connect_timeout_s, connection.whole_timeout_s) == (1.0, 30.0)
+    assert (connection.connect_timeout_s, connection.total_timeout_s) == (1.0, 30.0)
     assert (connection.max_rate_per_s, connection.max_concurrency) == (2.0, 4)
     assert (connection.max_tokens_field, connection.stream_usage) == (
         "max_completion_tokens",
@@ -262,7 +262,7 @@ def test_addresses() -> None:
 
 def test_where_a_target_was_asked_is_known_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://user:word@proxy.corp.example:3128")
-    asked = asked_facts(UrlTarget(kind="url", name="t", url="http://gpu-17:8000/v1", model="m"))
+    asked = requested_facts(UrlTarget(kind="url", name="t", url="http://gpu-17:8000/v1", model="m"))
     assert asked["endpoint"] == "http://gpu-17:8000/v1"
     assert asked["settings"] == {"proxy": "proxy.corp.example:3128"}
-    assert asked_facts(EmulatedTarget(kind="emulated", name="emulated-a")) == {}
+    assert requested_facts(EmulatedTarget(kind="emulated", name="emulated-a")) == {}

@@ -436,10 +436,10 @@ def test_what_would_be_sent_names_secrets_and_does_not_show_them(
 
 @pytest.fixture
 def start_nothing(tmp_path: Path) -> OpenContext:
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         raise AssertionError(f"nothing was to be said: {text}")
 
-    return OpenContext(tmp_path, say)
+    return OpenContext(tmp_path, report)
 
 
 def test_our_own_emulator_passes(

@@ -449,7 +449,7 @@ def arriving(*came: tuple[int, dict[str, Any]], output: int | None) -> Attempt:
     return read(reads, stamps=stamps, closes=True).attempt
 
 
-def say(text: str) -> dict[str, Any]:
+def text_delta(text: str) -> dict[str, Any]:
     return {"content": text}
 
 
@@ -461,37 +461,37 @@ def think(text: str) -> dict[str, Any]:
     ("came", "output", "streamed"),
     [
         # All the text in one event, and a newline after it or before it.
-        ([(300, say(PROSE)), (320, say("\n"))], 80, False),
-        ([(300, say(PROSE)), (320, say("\n"))], None, False),
-        ([(100, say("\n")), (300, say(PROSE))], 80, False),
-        ([(300, say("A")), (302, say(PROSE))], 80, False),
-        ([(300, say("Hello big world, this is the whole answer at once")), (300, say("\n"))], 20, False),
+        ([(300, text_delta(PROSE)), (320, text_delta("\n"))], 80, False),
+        ([(300, text_delta(PROSE)), (320, text_delta("\n"))], None, False),
+        ([(100, text_delta("\n")), (300, text_delta(PROSE))], 80, False),
+        ([(300, text_delta("A")), (302, text_delta(PROSE))], 80, False),
+        ([(300, text_delta("Hello big world, this is the whole answer at once")), (300, text_delta("\n"))], 20, False),
         # Two large events in one read, or nearly in one.
-        ([(300, say(PROSE)), (300, say(PROSE))], 160, False),
-        ([(300, say(PROSE)), (302, say(PROSE))], 160, False),
-        ([(300, say(PROSE)), (300, say(PROSE))], None, False),
+        ([(300, text_delta(PROSE)), (300, text_delta(PROSE))], 160, False),
+        ([(300, text_delta(PROSE)), (302, text_delta(PROSE))], 160, False),
+        ([(300, text_delta(PROSE)), (300, text_delta(PROSE))], None, False),
         # A count that is not of this text makes nothing small.
-        ([(300, say(PROSE)), (300, say(PROSE))], 2, False),
+        ([(300, text_delta(PROSE)), (300, text_delta(PROSE))], 2, False),
         # Whole thinking, then the whole answer.
-        ([(300, think(PROSE)), (301, say(PROSE))], 160, False),
-        ([(300, think(PROSE)), (900, say(PROSE))], 160, False),
-        ([(300, think(PROSE)), (900, say(PROSE)), (910, say("\n"))], None, False),
+        ([(300, think(PROSE)), (301, text_delta(PROSE))], 160, False),
+        ([(300, think(PROSE)), (900, text_delta(PROSE))], 160, False),
+        ([(300, think(PROSE)), (900, text_delta(PROSE)), (910, text_delta("\n"))], None, False),
         # A first token came before the rest.
-        ([(300, say("The")), (600, say(PROSE))], 80, True),
-        ([(300, think("Hm")), (900, say(PROSE))], 80, True),
-        ([(300, think(PROSE)), *((900 + 20 * n, say("word ")) for n in range(6))], 90, True),
+        ([(300, text_delta("The")), (600, text_delta(PROSE))], 80, True),
+        ([(300, think("Hm")), (900, text_delta(PROSE))], 80, True),
+        ([(300, think(PROSE)), *((900 + 20 * n, text_delta("word ")) for n in range(6))], 90, True),
         # Large events over time: a coarse stream.
-        ([(300, say(PROSE)), (400, say(PROSE)), (500, say(PROSE))], 240, True),
+        ([(300, text_delta(PROSE)), (400, text_delta(PROSE)), (500, text_delta(PROSE))], 240, True),
         # Steps of an engine, one or several in a read: speculative decoding, or a stream held back.
-        ([(300, say("Bern")), (300, say(" is")), (300, say(" it"))], 3, True),
-        ([(300, say("The answer is plainly four ")), (300, say("because two and two are four"))], 12, True),
-        ([(300, say("The answer is plainly four ")), (310, say("because two and two are four"))], 12, True),
-        ([(300, say("word ")) for _ in range(14)], 14, True),
-        ([(300, say("word ")) for _ in range(40)], 40, True),
-        ([(300, say("word ")) for _ in range(14)], None, True),
+        ([(300, text_delta("Bern")), (300, text_delta(" is")), (300, text_delta(" it"))], 3, True),
+        ([(300, text_delta("The answer is plainly four ")), (300, text_delta("because two and two are four"))], 12, True),
+        ([(300, text_delta("The answer is plainly four ")), (310, text_delta("because two and two are four"))], 12, True),
+        ([(300, text_delta("word ")) for _ in range(14)], 14, True),
+        ([(300, text_delta("word ")) for _ in range(40)], 40, True),
+        ([(300, text_delta("word ")) for _ in range(14)], None, True),
         # Short answers.
-        ([(300, say("Yes"))], 1, True),
-        ([(300, say("Yes.")), (301, say("\n"))], 3, True),
+        ([(300, text_delta("Yes"))], 1, True),
+        ([(300, text_delta("Yes.")), (301, text_delta("\n"))], 3, True),
     ],
 )  # fmt: skip
 def test_a_stream_is_judged_by_how_its_text_arrived(

@@ -146,7 +146,7 @@ def test_a_limit_cuts_the_answer_and_changes_nothing_else(
 ) -> None:
     reasoning = {"tokens_median": 20, "tokens_p95": 60} if thinks else {}
     free = ServerDraws(profile(reasoning=reasoning)).draw(body, limit=None)
-    cut = ServerDraws(profile(reasoning=reasoning)).draw(body, limit=limit, whole_limit=whole)
+    cut = ServerDraws(profile(reasoning=reasoning)).draw(body, limit=limit, fills_limit=whole)
     assert (cut.ttft_s, cut.gaps_seed, cut.words_seed) == (
         free.ttft_s,
         free.gaps_seed,

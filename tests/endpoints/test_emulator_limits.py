@@ -14,7 +14,7 @@ from observatory.emulator.limits import Allowance, written_duration
 
 def test_headers_count_down_and_refill_evenly() -> None:
     allowance = Allowance(Limits(requests_per_minute=60, tokens_per_minute=600))
-    headers, over = allowance.ask(0.0, 100, "m")
+    headers, over = allowance.admit(0.0, 100, "m")
     assert over is None
     assert dict(headers) == {
         "x-ratelimit-limit-requests": "60",
@@ -24,16 +24,16 @@ def test_headers_count_down_and_refill_evenly() -> None:
         "x-ratelimit-remaining-tokens": "500",
         "x-ratelimit-reset-tokens": "10s",
     }
-    later = dict(allowance.ask(5.0, 0, "m")[0])
+    later = dict(allowance.admit(5.0, 0, "m")[0])
     assert later["x-ratelimit-remaining-requests"] == "59"
     assert later["x-ratelimit-remaining-tokens"] == "550"
 
 
 def test_what_is_over_is_refused_as_openai_does_and_takes_nothing() -> None:
     allowance = Allowance(Limits(requests_per_minute=3))
-    assert [allowance.ask(0.0, 5, "m")[1] for _ in range(3)] == [None] * 3
+    assert [allowance.admit(0.0, 5, "m")[1] for _ in range(3)] == [None] * 3
     for _ in range(2):
-        _, over = allowance.ask(0.0, 5, "m")
+        _, over = allowance.admit(0.0, 5, "m")
         assert over is not None
         assert over.status == 429
         assert dict(over.headers)["retry-after"] == "20"
@@ -46,13 +46,13 @@ def test_what_is_over_is_refused_as_openai_does_and_takes_nothing() -> None:
             "param": None,
             "code": "rate_limit_exceeded",
         }
-    assert allowance.ask(20.0, 5, "m")[1] is None
+    assert allowance.admit(20.0, 5, "m")[1] is None
 
 
 def test_tokens_are_refused_as_tokens_and_the_longer_wait_is_said() -> None:
     allowance = Allowance(Limits(requests_per_minute=60, tokens_per_minute=60))
-    assert allowance.ask(0.0, 60, "m")[1] is None
-    _, over = allowance.ask(0.0, 30, "m")
+    assert allowance.admit(0.0, 60, "m")[1] is None
+    _, over = allowance.admit(0.0, 30, "m")
     assert over is not None
     assert json.loads(over.body)["error"]["type"] == "tokens"
     assert dict(over.headers)["retry-after"] == "30"
@@ -60,14 +60,14 @@ def test_tokens_are_refused_as_tokens_and_the_longer_wait_is_said() -> None:
 
 def test_a_request_larger_than_the_allowance_waits_for_all_of_it() -> None:
     allowance = Allowance(Limits(tokens_per_minute=60))
-    assert allowance.ask(0.0, 1000, "m")[1] is None
-    assert allowance.ask(59.0, 1000, "m")[1] is not None
-    assert allowance.ask(60.0, 1000, "m")[1] is None
+    assert allowance.admit(0.0, 1000, "m")[1] is None
+    assert allowance.admit(59.0, 1000, "m")[1] is not None
+    assert allowance.admit(60.0, 1000, "m")[1] is None
 
 
 def test_what_is_not_limited_says_nothing() -> None:
     assert not Allowance(Limits()).limited
-    assert Allowance(Limits()).ask(0.0, 10**9, "m") == ((), None)
+    assert Allowance(Limits()).admit(0.0, 10**9, "m") == ((), None)
 
 
 @given(
@@ -79,7 +79,7 @@ def test_no_more_than_the_allowance_ever_passes(limit: int, asks: list[tuple[flo
     now = passed = 0.0
     for wait, tokens in asks:
         now += wait
-        if allowance.ask(now, tokens, "m")[1] is None:
+        if allowance.admit(now, tokens, "m")[1] is None:
             passed += min(tokens, limit)
         assert passed <= limit + now * limit / 60 + 1e-6
 
@@ -120,7 +120,7 @@ def test_a_fraction_is_of_every_prompt() -> None:
 
 
 def accepted(allowance: Allowance, instants: list[float]) -> list[float]:
-    return [now for now in instants if allowance.ask(now, 1, "m")[1] is None]
+    return [now for now in instants if allowance.admit(now, 1, "m")[1] is None]
 
 
 def test_a_small_burst_is_all_that_can_be_saved_up() -> None:
@@ -135,7 +135,7 @@ def test_a_small_burst_is_all_that_can_be_saved_up() -> None:
 def test_a_minutes_allowance_is_whole_again_at_the_full_minute() -> None:
     allowance = Allowance(Limits(requests_per_minute=3, window="minute"))
     assert accepted(allowance, [110.0, 111.0, 112.0, 113.0, 119.9]) == [110.0, 111.0, 112.0]
-    _, over = allowance.ask(118.5, 1, "m")
+    _, over = allowance.admit(118.5, 1, "m")
     assert over is not None and dict(over.headers)["retry-after-ms"] == "1500"
     assert accepted(allowance, [120.0] * 9) == [120.0] * 3
 

@@ -44,7 +44,7 @@ def test_a_chat_is_understood() -> None:
         stream=True,
         include_usage=True,
         limit=5,
-        whole_limit=True,
+        fills_limit=True,
     )
 
 

@@ -233,7 +233,7 @@ def test_limits_are_said_as_anthropic_says_them() -> None:
     def says(name: str, limit: int, left: int, full_s: float) -> Any:
         return messages_limit(name, limit, left, full_s, 1_760_000_000.0)
 
-    headers, refusal = allowance.ask(0.0, 30, "m", says)
+    headers, refusal = allowance.admit(0.0, 30, "m", says)
     assert refusal is None
     assert headers == (
         ("anthropic-ratelimit-requests-limit", "60"),

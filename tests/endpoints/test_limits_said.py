@@ -149,8 +149,8 @@ def test_what_the_emulator_says_is_what_it_was_set_to(
 ) -> None:
     allowance = Allowance(Limits(requests_per_minute=requests, tokens_per_minute=tokens))
     for _ in range(asked):
-        allowance.ask(0.0, size, "m")
-    headers, _ = allowance.ask(0.0, size, "m")
+        allowance.admit(0.0, size, "m")
+    headers, _ = allowance.admit(0.0, size, "m")
     said = rate_limit_headers(dict(headers), unix_s=NOW_S)
     assert (said.requests_per_minute, said.tokens_per_minute) == (requests, tokens)
     assert said.requests_remaining == int(dict(headers)["x-ratelimit-remaining-requests"])

@@ -221,7 +221,7 @@ def test_vllm_is_given_a_made_model_by_name_and_what_it_is_is_said(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = weights.WeightFacts(parameters=5, weight_format="bfloat16 safetensors")
-    monkeypatch.setattr(weights, "facts_of_folder", lambda folder, say: read)
+    monkeypatch.setattr(weights, "facts_of_folder", lambda folder, report: read)
     target = vllm_target("tiny-st")
     found = vllm_model.find_model(target, bench.said.append)
     assert found.folder == bench.cache / "models" / "tiny-st"

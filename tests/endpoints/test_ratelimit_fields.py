@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from observatory.wires.failures.asked_wait import asked_wait_s
 from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 from observatory.wires.failures.ratelimit_fields import Quota, binding, quotas_of
+from observatory.wires.failures.stated_wait import stated_wait_s
 from observatory.wires.streams.http_response import ResponseReader
 from tests.endpoints.wire_streams import head, read
 
@@ -55,7 +55,7 @@ def refused(*lines: str) -> ResponseReader:
 def test_a_refusal_waits_for_the_policy_that_refused(
     lines: list[str], wait_s: float | None
 ) -> None:
-    assert asked_wait_s(refused(*lines), 0.0) == wait_s
+    assert stated_wait_s(refused(*lines), 0.0) == wait_s
 
 
 @pytest.mark.parametrize(

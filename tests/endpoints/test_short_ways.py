@@ -142,7 +142,7 @@ def read_both_ways(events: list[bytes]) -> None:
     states = [{name: getattr(reading, name) for name in names - {"usage"}} for reading in readings]
     assert repr(states[0]) == repr(states[1])  # NaN is not equal to itself
     assert readings[0].usage == readings[1].usage
-    assert readings[0].said_its_end == readings[1].said_its_end
+    assert readings[0].stated_its_end == readings[1].stated_its_end
 
 
 COUNTS = st.none() | st.sampled_from([-1, 0, 1, 2, 7, 10**9, 10**9 + 1]) | st.integers(0, 50)

@@ -73,7 +73,7 @@ def test_a_sounding_above_the_limit_is_too_short_to_go_higher() -> None:
 
 
 def test_what_another_probe_was_told_saves_the_sounding() -> None:
-    step = next_step(History([], 1000.0, said=200_000), Bounds(5_000, 4, 1e6))
+    step = next_step(History([], 1000.0, known_limit=200_000), Bounds(5_000, 4, 1e6))
     assert isinstance(step, LimitStep) and step.stages[0][0] == pytest.approx(200_000 * OVER)
 
 

@@ -118,7 +118,7 @@ class Answer(BaseHTTPRequestHandler):
             "/v1/models": b'{"object": "list", "data": [{"id": "echo-1", "object": "model"}]}',
             "/metrics": b"# TYPE echo:running gauge\\necho:running 3\\n",
         }
-        self.say(pages.get(self.path, b""), 200 if self.path in pages else 404)
+        self.reply(pages.get(self.path, b""), 200 if self.path in pages else 404)
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -127,7 +127,7 @@ class Answer(BaseHTTPRequestHandler):
         if not asked.get("stream"):
             message = {"role": "assistant", "content": "".join(WORDS)}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return self.say(json.dumps({**about, "choices": [choice], "usage": usage}).encode())
+            return self.reply(json.dumps({**about, "choices": [choice], "usage": usage}).encode())
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -148,7 +148,7 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(f"{len(data):x}\\r\\n".encode() + data + b"\\r\\n")
         self.wfile.flush()
 
-    def say(self, body, status=200):
+    def reply(self, body, status=200):
         self.send_response(status)
         kind = "text/plain" if self.path == "/metrics" else "application/json"
         self.send_header("content-type", kind)

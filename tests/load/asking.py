@@ -110,7 +110,7 @@ def main() -> None:
             if case.give_up_s is not None:
                 fault = Fault("stream", "timeout", "given up", "timeout")
                 gevent.spawn_later(case.give_up_s, transport.give_up, fault)
-            transport.ask([body], http_attempt)
+            transport.send([body], http_attempt)
             answer = decode(
                 http_attempt, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
             )

@@ -14,7 +14,7 @@ import msgspec
 import observatory
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
-from observatory.core.journal import decode_entries, whole_length
+from observatory.core.journal import decode_entries, intact_length
 from observatory.core.plan import NONCE_SENTINEL, PlanItem, StagePlan
 from observatory.core.record import Attempt, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.load.command import locust_command
@@ -156,7 +156,7 @@ def read(handoff: Handoff, code: int) -> Carried:
         starts=of(WorkerStart),
         ticks=of(WorkerTick),
         ends=of(WorkerEnd),
-        torn_bytes=sum(len(data) - whole_length(data) for data in files),
+        torn_bytes=sum(len(data) - intact_length(data) for data in files),
     )
 
 

@@ -40,12 +40,12 @@ def test_another_try_takes_its_place_at_once_and_is_not_passed_by() -> None:
         throttle=Throttle(policy="pace", requests_per_minute=60)
     )
     admission.enter(first, 0)
-    assert admission.ask(second, 0) == S
+    assert admission.decide(second, 0) == S
     assert admission.place_again(first, 0) == S, "told to come back at once, paced like the others"
-    assert admission.ask(second, 0) == 2 * S
-    assert admission.ask(second, 2 * S) == "go"
+    assert admission.decide(second, 0) == 2 * S
+    assert admission.decide(second, 2 * S) == "go"
     admission.enter(second, 2 * S)
-    assert admission.ask(third, 2 * S) == 3 * S
+    assert admission.decide(third, 2 * S) == 3 * S
 
 
 def test_a_told_wait_is_never_cut_short_by_a_free_pace() -> None:
@@ -63,7 +63,7 @@ def test_only_a_service_that_counts_what_came_gives_the_rest_back(wire: str, wai
     admission.enter(second, 0)
     counts = Tokens(prompt=1, output=1, output_from="usage")
     admission.counted(second, Attempt(number=0, tokens=counts))
-    decision = admission.ask(third, 0)
+    decision = admission.decide(third, 0)
     assert isinstance(decision, int)
     assert decision == (S if waits else S // 16)
 
@@ -75,7 +75,7 @@ def test_cache_reads_are_no_input_where_they_are_not_counted() -> None:
     admission.enter(second, 0)
     counts = Tokens(prompt=5000, cached=4999, output=1, output_from="usage")
     admission.counted(second, Attempt(number=0, tokens=counts))
-    assert admission.ask(first, 0) == "go"
+    assert admission.decide(first, 0) == "go"
 
 
 def test_more_cached_than_prompt_tokens_give_no_room_back() -> None:
@@ -84,14 +84,14 @@ def test_more_cached_than_prompt_tokens_give_no_room_back() -> None:
     admission.heard(answered(first, "anthropic-ratelimit-input-tokens-limit: 60"), 0.0, 0)
     admission.enter(second, 0)
     counts = Tokens(prompt=1, cached=1_000_000, output=1, output_from="usage")
-    before = admission.ask(third, 0)
+    before = admission.decide(third, 0)
     assert isinstance(before, int) and before > 0
     admission.counted(second, Attempt(number=0, tokens=counts))
-    assert admission.ask(third, 0) == before
+    assert admission.decide(third, 0) == before
 
 
 def test_no_header_is_read_under_another_policy() -> None:
     admission, (first, second, _) = gate(throttle=Throttle(policy="obey"))
     admission.enter(first, 0)
     admission.heard(answered(first, "x-ratelimit-limit-requests: 1"), 0.0, 0)
-    assert admission.ask(second, 0) == "go"
+    assert admission.decide(second, 0) == "go"

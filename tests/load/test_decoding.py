@@ -78,7 +78,7 @@ decoding.decode_steps = broken
         "records.request_record",
         "loops.OpenLoopUsers.pump",
         "loops.ClosedLoopUsers._peek",
-        "transport.Transport.ask",
+        "transport.Transport.send",
     ],
 )
 def test_a_bug_anywhere_ends_the_stage_and_says_so(tmp_path: Path, place: str) -> None:

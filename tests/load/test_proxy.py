@@ -197,8 +197,8 @@ def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, route: str)
         cases = [
             Case(to(**address, first_byte_timeout_s=0.3), ["[silent]"]),
             Case(to(**address, between_events_timeout_s=1.0), ["[stalls]"]),
-            Case(to(**address, whole_timeout_s=1.5), ["[drips]"]),
-            Case(to(**address, whole_timeout_s=1.5), ["[silent]"]),
+            Case(to(**address, total_timeout_s=1.5), ["[drips]"]),
+            Case(to(**address, total_timeout_s=1.5), ["[silent]"]),
         ]
         told = ask(tmp_path, cases, through(proxy))
     assert len(proxy.heads) == (4 if route == "through a proxy" else 0)

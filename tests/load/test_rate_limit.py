@@ -194,7 +194,7 @@ def test_no_arrival_pattern_makes_a_service_refuse(
     assert len(sent) == sum(map(len, slices))
     allowance = Allowance(Limits(**limits))
     for at, cost in sent:
-        _, refusal = allowance.ask(at / S * (1 + 1e-9), cost.of("tokens"), "m")
+        _, refusal = allowance.admit(at / S * (1 + 1e-9), cost.of("tokens"), "m")
         assert refusal is None
 
 

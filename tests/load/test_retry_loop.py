@@ -29,7 +29,7 @@ class Resting:
         self._lines = [f"HTTP/1.1 {refusal}", "HTTP/1.1 200 OK"]
         self._resting = resting
 
-    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
+    def send(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         http_attempt.sent = http_attempt.ended = 1
         http_attempt.response = ResponseReader()
         http_attempt.response.feed(f"{self._lines.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode(), 1)
@@ -66,7 +66,7 @@ def test_while_one_request_waits_as_told_the_others_keep_their_pace(
 
     def resting(admission: Admission, other: InFlight, until_ns: int) -> None:
         later = time.monotonic_ns() + 2 * S
-        asked.append((until_ns - time.monotonic_ns(), admission.ask(other, later)))
+        asked.append((until_ns - time.monotonic_ns(), admission.decide(other, later)))
 
     in_flight = tried(connection, "429 Said\r\nRetry-After: 30", resting)
     assert [each.number for each in (*in_flight.earlier, in_flight.http_attempt)] == [0, 1]

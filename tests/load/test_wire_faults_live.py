@@ -26,7 +26,7 @@ from tests.load.servers import (
 )
 from tests.load.stages import Carried, carry, item, make_handoff
 
-LIMITS = {"first_byte_timeout_s": 1.0, "between_events_timeout_s": 1.0, "whole_timeout_s": 3.0}
+LIMITS = {"first_byte_timeout_s": 1.0, "between_events_timeout_s": 1.0, "total_timeout_s": 3.0}
 PARTIAL = HEAD + token("one") + token(" two")
 
 

@@ -70,14 +70,14 @@ def test_those_named_are_written_down_as_the_sensors_call_them(
 ) -> None:
     monkeypatch.setattr(members, "read_gpus", lambda: GPUS)
     named = {"gpus": ["GPU-b", 1], "gpu_devices": ["gpu2", "gpu1"]}
-    assert members.told_gpus(target(gpus=["GPU-b", 1])) == named
+    assert members.assigned_gpus(target(gpus=["GPU-b", 1])) == named
     found = target(gpus=["GPU-b", 1], url="http://127.0.0.1:8000/v1")
-    assert members.told_gpus(found) == named
-    assert members.told_gpus(found, on_this_host=False) == {}
-    assert members.told_gpus(target(gpus=["MIG-c"])) == {"gpus": ["MIG-c"], "gpu_devices": []}
-    assert members.told_gpus(target()) == {}
+    assert members.assigned_gpus(found) == named
+    assert members.assigned_gpus(found, on_this_host=False) == {}
+    assert members.assigned_gpus(target(gpus=["MIG-c"])) == {"gpus": ["MIG-c"], "gpu_devices": []}
+    assert members.assigned_gpus(target()) == {}
     monkeypatch.setattr(members, "read_gpus", lambda: None)
-    assert members.told_gpus(target(gpus=["GPU-b"])) == {"gpus": ["GPU-b"], "gpu_devices": []}
+    assert members.assigned_gpus(target(gpus=["GPU-b"])) == {"gpus": ["GPU-b"], "gpu_devices": []}
 
 
 @pytest.mark.parametrize(

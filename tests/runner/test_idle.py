@@ -10,12 +10,12 @@ from observatory.core.clock import new_anchor
 from observatory.core.journal import encode_entry
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.core.targets.catalogue import kind_traits
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
 from observatory.store.folder.manifest import read_manifest
-from observatory.telemetry.sensors.probe import NOT_ASKED
+from observatory.telemetry.sensors.probe import NOT_READ_YET
 from tests.store.made_runs import facts, manifest
 
 STARTING = Sample(1, "codecarbon", "shared_host", "", "up", 0.0, "starting")
@@ -36,7 +36,7 @@ def test_a_probe_is_waited_for_until_it_tells_of_energy_or_gives_up() -> None:
     def says(device: str, sensor: str, value: float, reason: str | None = None) -> Sample:
         return Sample(1, sensor, "shared_host", device, "up", value, reason)
 
-    not_yet, answers = says("lab", "probe", 0.0, NOT_ASKED), says("lab", "probe", 1.0)
+    not_yet, answers = says("lab", "probe", 0.0, NOT_READ_YET), says("lab", "probe", 1.0)
     host = says("lab", "host", 1.0)
     gpu = Sample(1, "nvml", "target", "lab:gpu0", "gpu_power_w", 60.0)
     assert not counters_settled([], codecarbon=False, probes=["lab"])
@@ -95,7 +95,7 @@ def member(folder: Path, *, kind: str = "llamacpp", dead: str | None = None, **t
 def execution(members: list[Any], sampler: Any, **telemetry: Any) -> Any:
     request = SimpleNamespace(scenario=SimpleNamespace(telemetry=Telemetry(**telemetry)))
     said: list[str] = []
-    observer = SimpleNamespace(say=said.append, said=said)
+    observer = SimpleNamespace(report=said.append, said=said)
     campaign = SimpleNamespace(request=request, observer=observer)
     return SimpleNamespace(campaign=campaign, anchor=new_anchor(), members=members, sampler=sampler)
 

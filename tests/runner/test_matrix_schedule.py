@@ -220,7 +220,7 @@ class _Told:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.lines.append(text)
 
     def stage_execution(self, progress: StageProgress) -> None:

@@ -97,11 +97,11 @@ def test_the_lock_of_a_dead_runner_is_waited_for_and_its_living_one_refused(tmp_
     orphan = int(runner.stdout)
     said: list[str] = []
 
-    def say(line: str) -> None:
+    def report(line: str) -> None:
         said.append(line)
         os.kill(orphan, 9)
 
-    with target_lock(tmp_path, TARGET, say):
+    with target_lock(tmp_path, TARGET, report):
         pass
     assert len(said) == 1
     assert "which is gone" in said[0]

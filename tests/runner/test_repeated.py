@@ -9,7 +9,7 @@ from observatory.core.caps_spent import CapsSpent
 from observatory.core.run import StageTimes
 from observatory.core.scenario import Budget
 from observatory.economics.price_rows import AppliedPrices
-from observatory.runner.repeated import spent_of, whole
+from observatory.runner.repeated import all_spent, spent_of
 from observatory.runner.spending import Spent, caps_left
 from tests.store.made_runs import manifest
 
@@ -27,8 +27,8 @@ NOT_COUNTED = StageTimes(0, "closed", 1, None)
             CapsSpent(requests=12, usd=0.5, assumed_usd=0.1),
             Spent(12, 0, 0.5, 0.1),
         ),
-        ("crashed", [COUNTED, NOT_COUNTED], CapsSpent(requests=12), whole(BUDGET)),
-        ("running", [NOT_COUNTED], None, whole(BUDGET)),
+        ("crashed", [COUNTED, NOT_COUNTED], CapsSpent(requests=12), all_spent(BUDGET)),
+        ("running", [NOT_COUNTED], None, all_spent(BUDGET)),
         ("crashed", [], None, Spent()),
         ("interrupted", [NOT_COUNTED], CapsSpent(requests=7, usd=0.25), Spent(7, 0, 0.25)),
         ("complete", [NOT_COUNTED], CapsSpent(requests=7, overrun=1.5), Spent(7, overrun=1.5)),

@@ -20,7 +20,7 @@ def _interrupt() -> None:
 def test_the_signal_ends_the_wait() -> None:
     with Stop().listening() as stop, pytest.raises(Interrupted), stop.at_once():
         _interrupt()
-    assert stop.asked
+    assert stop.requested
 
 
 def test_a_library_that_makes_an_error_of_its_own_of_it_changes_nothing() -> None:
@@ -47,7 +47,7 @@ def test_an_error_of_its_own_is_kept() -> None:
 def test_outside_the_wait_it_is_only_remembered() -> None:
     with Stop().listening() as stop:
         _interrupt()
-        assert stop.asked
+        assert stop.requested
         with pytest.raises(Interrupted), stop.at_once():
             raise AssertionError("never entered")
 

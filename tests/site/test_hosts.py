@@ -136,4 +136,4 @@ def test_a_target_named_after_its_host_is_called_otherwise_and_still_found() -> 
         "target": "host-not-shown-1",
     }
     assert mask.frame(pl.DataFrame([run])).to_dicts() == [shown]
-    assert mask.asked(shown["run_id"]) == run["run_id"]
+    assert mask.unmasked(shown["run_id"]) == run["run_id"]

@@ -221,7 +221,7 @@ def test_rebuild_gives_the_same_content(stocked: Workspace) -> None:
     assert "'baseline'" in "".join(before["runs"]) and "'tryout'" in "".join(before["runs"])
     stocked.database.unlink()
     said: list[str] = []
-    result = rebuild(stocked, stage_rows, say=said.append)
+    result = rebuild(stocked, stage_rows, report=said.append)
     assert result.ingested == ("r1", "r2") and result.left_out == ()
     assert _contents(stocked) == before
     assert said == ["taking in r1", "taking in r2"]

@@ -17,7 +17,7 @@ S = 1_000_000_000
 
 
 def test_an_even_way_there_and_back_gives_the_offset_itself() -> None:
-    found = offset_of(ClockExchange(asked_ns=1000 * MS, answered_ns=1010 * MS, remote_ns=6005 * MS))
+    found = offset_of(ClockExchange(sent_ns=1000 * MS, answered_ns=1010 * MS, remote_ns=6005 * MS))
     assert found.offset_ns == 5000 * MS
     assert found.at_ns == 1005 * MS
     assert found.round_trip_ns == 10 * MS

@@ -71,7 +71,7 @@ def test_a_hanging_sensor_is_down_is_not_asked_again_and_comes_back() -> None:
 def _after_a_late_answer(read_s: float) -> list[Sample]:
     """What the next reading returns, where the machine let the first one begin 0.2 s late."""
     guarded = Deadlined(_Scripted())
-    guarded._asked = 1.0
+    guarded._pending_since = 1.0
     answer = _Answer([up("scripted", 10)], lag_s=0.2, read_s=read_s, deadline_s=0.05)
     guarded._answers.put(answer)
     return [sample for sample in guarded.read(900_000_000, PLENTY_S) if sample.metric == "up"]

@@ -4,7 +4,7 @@ import pytest
 
 from observatory.core.connection import Connection, KeySource
 from observatory.telemetry.scraping.scrape import PAGE_LIMIT
-from observatory.telemetry.sensors.engine import EngineSensor, beside
+from observatory.telemetry.sensors.engine import EngineSensor, metrics_page
 from tests.telemetry.served_page import serving
 
 VLLM = """# HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -23,7 +23,7 @@ vllm:e2e_request_latency_seconds_sum{engine="0",model_name="m"} 12.5
 )
 def test_the_page_lies_beside_the_api(base: str, path: str) -> None:
     connection = Connection(scheme="http", host="h", port=1, base_path=base, model="m")
-    assert beside(connection).path == path
+    assert metrics_page(connection).path == path
 
 
 def test_a_server_that_tells_is_read_each_time() -> None:

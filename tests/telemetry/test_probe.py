@@ -19,7 +19,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.errors import BadInput
 from observatory.core.journal import decode_samples
 from observatory.core.sample import Sample
-from observatory.core.sensors_asked import ProbeEntry, Telemetry
+from observatory.core.sensor_config import ProbeEntry, Telemetry
 from observatory.telemetry.probe.probe import ProbeConfig, check_config, is_loopback, server_context
 from observatory.telemetry.remote.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler

@@ -35,7 +35,7 @@ class RemoteProbe:
     def now(self) -> int:
         return time.time_ns() + self.shift_ns
 
-    def say(self, value: float, device: str = "gpu0") -> int:
+    def add(self, value: float, device: str = "gpu0") -> int:
         """A power reading now; answers the true instant."""
         true = time.time_ns()
         self.buffer.add(
@@ -113,11 +113,11 @@ def test_instants_of_another_clock_are_found_within_the_uncertainty(
     token: pytest.MonkeyPatch, shift_ns: int
 ) -> None:
     remote = RemoteProbe(shift_ns)
-    remote.say(1.0)  # before the run: of no use to it
+    remote.add(1.0)  # before the run: of no use to it
     with serving(remote) as port:
         reader = Reader(port)
         reader.until_up()
-        trues = [remote.say(float(n)) for n in range(10, 15)]
+        trues = [remote.add(float(n)) for n in range(10, 15)]
         reader.until(lambda said: len(reader.powers()) == 5, "five readings")
     powers = reader.powers()
     assert [s.value for s in powers] == [10.0, 11.0, 12.0, 13.0, 14.0]
@@ -152,7 +152,7 @@ def test_a_clock_that_steps_is_followed_and_said(token: pytest.MonkeyPatch) -> N
             lambda said: any(s.metric == "clock_offset_s" and s.reason for s in said), "the step"
         )
         reader.said.clear()
-        true = remote.say(7.0)
+        true = remote.add(7.0)
         reader.until(lambda said: bool(reader.powers()), "a reading")
     assert abs(reader.powers()[0].at - reader.anchor.at(true)) < 1_000_000_000
 
@@ -164,7 +164,7 @@ def test_a_probe_that_stops_and_comes_back(token: pytest.MonkeyPatch) -> None:
         reader.until_up()
     reader.until_up(0.0)
     assert reader.said[-1].reason
-    remote.say(1.0)
+    remote.add(1.0)
     with serving(remote, port):
         reader.until(lambda said: bool(reader.powers()), "what it read in between")
         reader.until_up()
@@ -175,13 +175,13 @@ def test_a_probe_that_was_started_anew_is_read_from_its_beginning(
 ) -> None:
     remote = RemoteProbe()
     for _ in range(20):
-        remote.say(1.0)
+        remote.add(1.0)
     with serving(remote) as port:
         reader = Reader(port)
         reader.until_up()
     fresh = RemoteProbe()
     fresh.instance = "second"
-    fresh.say(5.0)
+    fresh.add(5.0)
     with serving(fresh, port):
         reader.until(lambda said: bool(reader.powers()), "the first reading of the new one")
     assert [s.value for s in reader.powers()] == [5.0]
@@ -193,7 +193,7 @@ def test_what_was_lost_in_between_is_counted(token: pytest.MonkeyPatch) -> None:
         reader = Reader(port)
         reader.until_up()
     for _ in range(1100):
-        remote.say(1.0)
+        remote.add(1.0)
     with serving(remote, port):
         reader.until(lambda said: len(reader.powers()) == 1000, "all that is kept")
     (lost,) = [s for s in reader.said if s.metric == "samples_lost"]

@@ -15,7 +15,7 @@ import pytest
 from observatory.core.clock import new_anchor
 from observatory.core.journal import decode_samples
 from observatory.core.sample import Sample
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.economics.window import counted, integrated
 from observatory.telemetry.sampler_process import start_sampler
 from observatory.telemetry.sensors.nvml import NvmlSensor

@@ -13,9 +13,9 @@ import pytest
 
 from observatory.core.clock import new_anchor
 from observatory.core.errors import BadInput
-from observatory.core.journal import decode_samples, encode_entry, whole_length
+from observatory.core.journal import decode_samples, encode_entry, intact_length
 from observatory.core.sample import Sample
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.telemetry.instructions import WatchedRoles, write_watch
 from observatory.telemetry.sampler import sample_until
 from observatory.telemetry.sampler_process import SamplerHandle, check_pages, start_sampler
@@ -28,7 +28,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from observatory.core.clock import new_anchor
-from observatory.core.sensors_asked import Telemetry
+from observatory.core.sensor_config import Telemetry
 from observatory.telemetry.sampler_process import start_sampler
 handle = start_sampler(Path(sys.argv[1]), new_anchor(), Telemetry(interval="100ms", codecarbon=False))
 print(handle.process_id, flush=True)
@@ -75,7 +75,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> SamplerHandle:
 
 def test_the_journal_is_whole_frames_in_the_order_of_their_instants(sampled: SamplerHandle) -> None:
     data = sampled.journal.read_bytes()
-    assert whole_length(data) == len(data)
+    assert intact_length(data) == len(data)
     hosts = [sample.at for sample in _samples(sampled) if sample.sensor == "host"]
     assert hosts == sorted(hosts)
     assert hosts[0] > 0

@@ -34,8 +34,8 @@ def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]
     models = _named(frames, "model_reported")
     in_turn = manifest.target.models_in_turn
     wanted = len(set(in_turn)) or 1
-    asked = "1 was" if wanted == 1 else f"{wanted} were"
-    message = f"{_counted(models)} answered where {asked} requested"
+    counted = "1 was" if wanted == 1 else f"{wanted} were"
+    message = f"{_counted(models)} answered where {counted} requested"
     yield from over_limit("model_changed", len(models) - wanted, message, None)
     yield from _substituted(manifest, models, in_turn)
     prints = _named(frames, "system_fingerprint")

@@ -10,7 +10,7 @@ from observatory.analysis.frames import request_frame
 from observatory.analysis.windows import loaded_stages, window_of
 from observatory.core.run import Manifest
 from observatory.core.sample import EnergyRow, Sample
-from observatory.core.sensors_asked import GridIntensity
+from observatory.core.sensor_config import GridIntensity
 from observatory.core.targets.catalogue import kind_traits
 from observatory.economics.energy import ELSEWHERE, Site, energy_rows
 from observatory.economics.modelled import Answered, BilledAnswer, modelled_rows

@@ -52,7 +52,7 @@ def calibrate(
         quick=quick,
         processes=processes,
         gap_s=_gap_s(gap),
-        say=lambda text: echo(text, err=True),
+        report=lambda text: echo(text, err=True),
     )
     path = save_calibration(workspace, made)
     if json_output:

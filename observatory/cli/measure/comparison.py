@@ -88,7 +88,7 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
 
 def resume_words(result: CampaignResult) -> str:
     """Return what to type after the command's name to go on with an unfinished matrix."""
-    return f"run {result.asked} --resume {result.campaign_id}"
+    return f"run {result.scenario_argument} --resume {result.campaign_id}"
 
 
 def print_tables(
@@ -209,8 +209,8 @@ def verdict_line(run: FinishedRun, error: ObservatoryError | None = None) -> Tex
     line = Text(f"{manifest.target.name}: ", style="bold")
     if manifest.status != "complete":
         words = status_words(manifest.status, reason)
-        said = [str(error) if error is not None else "", verdict.sentence if verdict else ""]
-        if any((reason or "").removeprefix(f"{REFUSED_ALIKE}: ") in text for text in said):
+        texts = [str(error) if error is not None else "", verdict.sentence if verdict else ""]
+        if any((reason or "").removeprefix(f"{REFUSED_ALIKE}: ") in text for text in texts):
             line.append("" if manifest.not_run else f"{words}; ", style="red")
         elif reason and reason.startswith(words):
             line.append(f"{reason}; ", style="red")

@@ -81,13 +81,13 @@ def limits(
         answers = _reread(workspace, from_run)
     else:
         bounds = _bounds(only, up_to, up_to_tpm, max_requests, max_minutes, max_usd)
-        from observatory.cli.setup.target import asked_target
+        from observatory.cli.setup.target import requested_target
 
         address = one_url(url)
         if name is not None and address is None:
             raise BadInput("--name belongs to --url", fix="add --url http://...")
         called = name or (unused_name(workspace, address, model) if address else None)
-        answers = _probe(workspace, asked_target(target, address, model, called), bounds)
+        answers = _probe(workspace, requested_target(target, address, model, called), bounds)
     if json_output:
         print_json(answers)
     elif answers:

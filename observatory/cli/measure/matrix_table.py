@@ -43,8 +43,8 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
     """Print what cannot be separated, a table per load level, what each run is worth."""
     for sentence in design.confounded:
         console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
-    for said in beside_the_factors(design, runs):
-        console.print(Text(said, style="bold yellow"))
+    for difference in undeclared_differences(design, runs):
+        console.print(Text(difference, style="bold yellow"))
     sound = [run for run in runs if run.manifest.whole]
     levels = {
         stage.index: human_level(stage.kind, stage.concurrency, stage.rate_per_s)
@@ -69,7 +69,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         )
 
 
-def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
+def undeclared_differences(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
     """Return what the targets, once they were up, turned out to differ in although no factor names it."""
     opened = [
         OpenedTarget(
@@ -85,12 +85,12 @@ def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]
 
 def third_party_lines(runs: Sequence[FinishedRun]) -> list[Text]:
     """Return a line for each target that a third party's build served, with that build's name."""
-    said = dict.fromkeys(
+    sentences = dict.fromkeys(
         f"{target.name} was served by {in_words(target.engine_distribution)}."
         for target in (run.manifest.target for run in runs)
         if target.engine_distribution and third_party_package(target.engine_distribution)
     )
-    return [Text(line, style="yellow") for line in said]
+    return [Text(line, style="yellow") for line in sentences]
 
 
 Figures = dict[tuple[int, str, str], dict[int, float]]
@@ -123,9 +123,9 @@ def _tables(
     """Yield as many tables as the terminal's width wants; the first cell is in each, to compare with."""
     found = _figures(runs, index)
     first, *others = design.cells
-    beside = max(1, (width - NAME_WIDTH) // CELL_WIDTH - 1)
-    for start in range(0, max(len(others), 1), beside):
-        cells = [first, *others[start : start + beside]]
+    columns = max(1, (width - NAME_WIDTH) // CELL_WIDTH - 1)
+    for start in range(0, max(len(others), 1), columns):
+        cells = [first, *others[start : start + columns]]
         table = Table(title=title, title_justify="left", show_lines=True)
         table.add_column("", max_width=NAME_WIDTH)
         for cell in cells:
@@ -167,8 +167,8 @@ def _heading(
     found = [run.figures(index).get(metric, statistic) for run in runs]
     bases = {figure.basis for figure in found if figure.value is not None and figure.basis}
     text = Text(name)
-    if said := sorted(bases - {"measured"}):
-        text.append(f"\n{', '.join(said)}", style="italic dim")
+    if named := sorted(bases - {"measured"}):
+        text.append(f"\n{', '.join(named)}", style="italic dim")
     return text
 
 
@@ -183,12 +183,12 @@ def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Po
 
 def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:
     """Return each cell's levels in the order of the factors; served: distributions, where they are known."""
-    asked = {
+    requested = {
         cell.place: factor_level(cell.factors["engine"])
         for cell in design.cells
         if "engine" in cell.factors
     }
-    engines = engine_levels(asked, served)
+    engines = engine_levels(requested, served)
     return {
         cell.place: [
             engines[cell.place] if factor == "engine" and cell.place in engines
@@ -243,9 +243,9 @@ def _worth(design: Design, runs: Sequence[FinishedRun]) -> list[Text]:
     for cell in design.cells:
         mine = [run for run in runs if run.manifest.cell == cell.place]
         counts = Counter(_state(run) for run in mine)
-        said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "not run"
+        states = ", ".join(f"{count} {state}" for state, count in counts.items()) or "not run"
         line = Text(f"{cell.target.name}: ", style="bold")
-        lines.append(line.append(said, style="green" if set(counts) == {"valid"} else "yellow"))
+        lines.append(line.append(states, style="green" if set(counts) == {"valid"} else "yellow"))
         for run in mine:
             manifest = run.manifest
             if _state(run) == "valid":

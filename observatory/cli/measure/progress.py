@@ -30,7 +30,7 @@ class Lines:
         self._last = 0.0
         self._stage: tuple[str, str, int, str] | None = None
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Print one line."""
         echo(text, err=True)
 
@@ -40,7 +40,7 @@ class Lines:
         stage = (progress.place, progress.target, progress.stage, progress.part)
         if stage != self._stage or now - self._last >= LINE_EVERY_S:
             self._stage, self._last = stage, now
-            self.say(one_line(progress))
+            self.report(one_line(progress))
 
 
 def label(progress: StageProgress) -> str:
@@ -73,7 +73,7 @@ def _live() -> Iterator[Observer]:
     console = open_console(err=True)
 
     class Panel:
-        def say(self, text: str) -> None:
+        def report(self, text: str) -> None:
             console.print(text, style="dim", highlight=False)
 
         def stage_execution(self, progress: StageProgress) -> None:

@@ -184,13 +184,13 @@ def bill_line(run: FinishedRun) -> str | None:
     if manifest.quote is None:
         return None
     quoted = msgspec.convert(manifest.quote, Quote)
-    said = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
+    quote_text = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
     cost = "cost not known" if run.cost_usd is None else f"cost {write_usd(run.cost_usd)}"
     if n := _without_cost([run]):
         cost += f" and {count_of(n, 'answer')} of unknown cost"
     emulated = quoted.emulated or manifest.target.emulated
     basis = " (emulated, nothing was paid)" if emulated else ""
-    return f"{manifest.target.name}: {said}, {cost}{basis}{_cap_words(manifest)}"
+    return f"{manifest.target.name}: {quote_text}, {cost}{basis}{_cap_words(manifest)}"
 
 
 def sum_line(runs: list[FinishedRun]) -> str | None:
@@ -205,14 +205,14 @@ def sum_line(runs: list[FinishedRun]) -> str | None:
     for one in quotes:
         quoted = quoted.plus(one or NOTHING)
     cost = sum(run.cost_usd or 0.0 for run in paid)
-    said = f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {write_usd(cost)}"
+    text = f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {write_usd(cost)}"
     missing = (
         (sum(one is None for one in quotes), "run", "without a known price"),
         (sum(run.cost_usd is None for run in paid), "run", "of unknown cost"),
         (_without_cost(paid), "answer", "of unknown cost"),
     )
     words = [f"{count_of(n, what)} {how}" for n, what, how in missing if n]
-    return f"{said}; not in it: {', '.join(words)}" if words else said
+    return f"{text}; not in it: {', '.join(words)}" if words else text
 
 
 def _without_cost(runs: list[FinishedRun]) -> int:

@@ -58,7 +58,7 @@ def run(
     workspace = open_workspace(results)
     budget = (budget_usd, budget_requests, budget_output_tokens)
     typed = _Options(target or [], seed, processes, *budget, label, publish, force)
-    endpoint = _Endpoint(one_url(url), model, api_key_env, billing, name, asks=not dry_run)
+    endpoint = _Endpoint(one_url(url), model, api_key_env, billing, name, lists_models=not dry_run)
     request = _request(workspace, scenario, typed, endpoint, resume)
     if dry_run:
         from observatory.cli.measure.dry_run import print_dry_run
@@ -101,7 +101,7 @@ def _measured(
             from observatory.cli.measure.quote_view import agree, short_lines
 
             for line in short_lines(quotes):
-                display.say(line)
+                display.report(line)
             agree(quotes, yes=yes, ask_above_usd=ask_above_usd, terminal=someone_there())
 
         result = run_campaign(workspace, request, display, agreed)
@@ -138,7 +138,7 @@ class _Endpoint:
     api_key_env: str | None
     billing: str
     name: str | None = None
-    asks: bool = True
+    lists_models: bool = True
     """Whether the endpoint's list of models may be requested where no model is given."""
 
 
@@ -181,7 +181,7 @@ def _request(
         label=typed.label,
         force=typed.force,
         design=loaded.design,
-        asked=name,
+        scenario_argument=name,
         options=_given(typed),
         resume=file,
     )
@@ -256,7 +256,7 @@ def _targets(
                     {
                         "kind": "url",
                         "name": endpoint.name
-                        or unused_name(workspace, url, model, ask=endpoint.asks),
+                        or unused_name(workspace, url, model, list_models=endpoint.lists_models),
                         "url": url,
                         "model": model,
                         "api_key_env": endpoint.api_key_env,
@@ -279,6 +279,6 @@ def _targets(
 def _publish(workspace: Workspace, display: object) -> Path:
     from observatory.site.build import build_site
 
-    say = getattr(display, "say", echo)
-    say("building the site of the published runs")
+    report = getattr(display, "report", echo)
+    report("building the site of the published runs")
     return build_site(workspace, only_published=True)

@@ -100,9 +100,9 @@ def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":
         return Demand(**merged)
     except ValidationError as error:
         first = error.errors()[0]
-        said = str(first["msg"]).removeprefix("Value error, ")
+        message = str(first["msg"]).removeprefix("Value error, ")
         place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(said, where=f"demand{f'.{place}' if place else ''}") from error
+        raise BadInput(message, where=f"demand{f'.{place}' if place else ''}") from error
 
 
 def shares_in(text: str) -> list[float]:

@@ -78,8 +78,8 @@ def print_cost(
         echo(
             "  Hold an API's price against the first figure: it contains the provider's idle hardware too."
         )
-    if said := cache_sentence(row):
-        echo(f"  {said}{note}")
+    if cached := cache_sentence(row):
+        echo(f"  {cached}{note}")
     if volume is not None:
         print_month(row, demand, volume)
     echo("")
@@ -153,7 +153,7 @@ def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
         why = serving.no_month(row)
         echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
-    whole = "not known" if month.usd is None else write_usd(month.usd)
+    total = "not known" if month.usd is None else write_usd(month.usd)
     each = (
         ""
         if month.usd_per_request is None
@@ -167,7 +167,7 @@ def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
     elif month.replica_hours_a_day:
         kept = f", {month.replica_hours_a_day:,.0f} replica-hours a day"
     ends = "" if month.usd is None else f" ({_month_interval(row, demand, volume)})"
-    echo(f"  a month at {volume:,.0f} requests a day: {whole}{ends}{each}{kept}{note}")
+    echo(f"  a month at {volume:,.0f} requests a day: {total}{ends}{each}{kept}{note}")
     for part in month.components:
         dollars = "not known" if part.usd is None else write_usd(part.usd)
         echo(
@@ -223,12 +223,14 @@ def print_answer(one: serving.BreakEvenReport, changed: Changes) -> None:
 def _print_volume(one: serving.BreakEvenReport, note: str) -> None:
     assert one.volume is not None and one.self_month is not None
     usd = one.self_month.usd
-    said = "not known"
+    price_text = "not known"
     if usd is not None:
-        said = f"{write_usd(usd)} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
+        price_text = (
+            f"{write_usd(usd)} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
+        )
     bought = _month_interval(one.api_row, one.demand, one.volume)
     echo(
-        f"At {one.volume:,.0f} requests a day: serving {said}, buying "
+        f"At {one.volume:,.0f} requests a day: serving {price_text}, buying "
         f"{write_usd(one.api_usd_a_month or 0)} ({bought}){note}."
     )
 

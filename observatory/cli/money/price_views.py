@@ -91,8 +91,8 @@ def print_rows(
 def ledger_line(now: datetime) -> str:
     """Return the ledger's version and how old its data are, as far as it has dates."""
     newest = newest_date(now.date())
-    said = "it dates no price" if newest is None else f"its newest dated price is of {newest}"
-    return f"US dollars. {LEDGER} {ledger_version()}; {said}; nothing was fetched."
+    dated = "it dates no price" if newest is None else f"its newest dated price is of {newest}"
+    return f"US dollars. {LEDGER} {ledger_version()}; {dated}; nothing was fetched."
 
 
 def stale_note(now: datetime) -> list[str]:
@@ -331,10 +331,10 @@ def _age(start: str | None, now: datetime) -> int | None:
     return None if start is None else (now.astimezone(UTC).date() - date.fromisoformat(start)).days
 
 
-def repriced_sql(asked: Mapping[str, str | float | bool | None]) -> str:
+def repriced_sql(given: Mapping[str, str | float | bool | None]) -> str:
     """Return the query over macro reprice; asked: its parameters by name (None: the default)."""
     parameters = ", ".join(
-        f"{name} := {_literal(value)}" for name, value in asked.items() if value is not None
+        f"{name} := {_literal(value)}" for name, value in given.items() if value is not None
     )
     return f"SELECT * FROM reprice({parameters}) ORDER BY created_at, run_id"
 

@@ -110,8 +110,8 @@ def update(results: ResultsOption = None) -> None:
             "SELECT book, count(DISTINCT version), max(taken_at) FROM price_book GROUP BY ALL ORDER BY ALL"
         ).fetchall()
     for book, versions, taken_at in held:
-        said = "1 version" if versions == 1 else f"{versions} versions"
-        echo(f"the book has {book}: {said}, the last taken in {taken_at} UTC")
+        counted = "1 version" if versions == 1 else f"{versions} versions"
+        echo(f"the book has {book}: {counted}, the last taken in {taken_at} UTC")
     echo(views.ledger_line(datetime.now(UTC)))
 
 
@@ -169,12 +169,12 @@ def reprice(
     from observatory.store.queries.typed_rows import typed_rows
 
     provider, model = (None, None) if at is None else ledger_names(*named(at))
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "as_of": day_of(as_of, "--as-of"), "tier": tier, "caching": not no_caching, "in_book": book,
         "in_version": version, "at_provider": provider, "at_model": model, "discount": discount,
         "of_scenario": scenario, "since": day_of(since, "--since"), "until": day_of(until, "--until"),
     }  # fmt: skip
-    query = views.repriced_sql(asked)
+    query = views.repriced_sql(parameters)
     workspace = open_workspace(results)
     with open_for_query(workspace) as connection:
         rows = typed_rows(RepricedRun, connection.execute(query))

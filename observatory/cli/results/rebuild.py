@@ -24,7 +24,7 @@ def rebuild(results: ResultsOption = None) -> None:
     workspace = open_workspace(results)
     for line in seal_crashed_runs(workspace):
         echo(line)
-    result = rebuild_database(workspace, run_figures, say=lambda line: echo(line, err=True))
+    result = rebuild_database(workspace, run_figures, report=lambda line: echo(line, err=True))
     for folder in stray_folders(workspace):
         echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     for run_id in result.unsealed:

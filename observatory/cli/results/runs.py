@@ -46,7 +46,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
         print_json(rows)
         return
     if not rows:
-        _say_unfinished(workspace)
+        _print_unfinished(workspace)
         echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
         return
 
@@ -55,10 +55,10 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     hidden = () if any(row["problem"] for row in marked) else ("problem",)
     shown = [column for column in columns if column not in hidden]
     show_table(shown, [[row[column] for column in shown] for row in marked])
-    _say_unfinished(workspace)
+    _print_unfinished(workspace)
 
 
-def _say_unfinished(workspace: Workspace) -> None:
+def _print_unfinished(workspace: Workspace) -> None:
     """Print the matrices that were ended early, each with the command that continues it."""
     from observatory.store.folder.campaigns import missing, unfinished_campaigns
 
@@ -271,10 +271,10 @@ def _engine_lines(target: "TargetFacts") -> list[str]:
     """Return what served it, with the truth about its build."""
     from observatory.core.distribution import served_by
 
-    said = served_by(
+    server = served_by(
         target.engine, target.engine_version, target.engine_distribution, kind=target.kind
     )
-    return [f"  engine    {said}"] if said else []
+    return [f"  engine    {server}"] if server else []
 
 
 def _matrix_lines(manifest: "Manifest") -> list[str]:
@@ -291,8 +291,8 @@ def _finding_and_stage_lines(manifest: "Manifest") -> list[str]:
     lines = []
     for finding in manifest.findings:
         where = "" if finding.stage is None else f"{stage_words(finding.stage, manifest.stages)}: "
-        told = f"{finding.severity}: {where}{finding.message} ({finding.code})"
-        lines.append(f"  finding   {told}")
+        text = f"{finding.severity}: {where}{finding.message} ({finding.code})"
+        lines.append(f"  finding   {text}")
     for stage in manifest.stages:
         window = "no steady window"
         if stage.steady_started is not None and stage.steady_ended is not None:

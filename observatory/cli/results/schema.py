@@ -12,7 +12,7 @@ from observatory.core.errors import BadInput
 if TYPE_CHECKING:
     from observatory.store.views.macro import Macro
 
-_WHOLE = 10_000
+_UNCUT = 10_000
 """Comments are never cut."""
 
 
@@ -59,14 +59,14 @@ def schema(
                 *((entry.name, entry.kind, len(entry.columns), entry.comment) for entry in entries),
                 *((macro.name, macro.kind, None, macro.comment) for macro in MACROS),
             ],
-            longest=_WHOLE,
+            longest=_UNCUT,
         )
         echo("observatory schema NAME lists the columns, or the parameters, of one.")
         return
     for entry in entries:
         echo(f"{entry.kind} {entry.name}: {entry.comment}")
         rows = [(column.name, column.type, column.comment) for column in entry.columns]
-        show_table(["column", "type", "what it holds"], rows, longest=_WHOLE)
+        show_table(["column", "type", "what it holds"], rows, longest=_UNCUT)
 
 
 def _print_macro(macro: "Macro", json_output: bool) -> None:
@@ -79,4 +79,4 @@ def _print_macro(macro: "Macro", json_output: bool) -> None:
         (one.name, "must be given" if one.default is None else one.default, one.comment)
         for one in macro.parameters
     ]
-    show_table(["parameter", "default", "what it means"], rows, longest=_WHOLE)
+    show_table(["parameter", "default", "what it means"], rows, longest=_UNCUT)

@@ -184,11 +184,11 @@ def _print_table(checks: "list[Check]", fit: bool) -> None:
     table.add_column(overflow="fold")
     for check in checks:
         grave = check.needed and check.state == "missing"
-        said = Text(check.found)
+        text = Text(check.found)
         if check.fix:
-            said.append(f"\nfix: {check.fix}", style="bold" if grave else "dim")
+            text.append(f"\nfix: {check.fix}", style="bold" if grave else "dim")
         state = Text(check.state, style="bold red" if grave else styles[check.state])
-        table.add_row(state, check.name, said)
+        table.add_row(state, check.name, text)
     console = open_console()
     console.print(table)
     if fit:

@@ -15,7 +15,9 @@ def one_url(urls: list[str] | None) -> str | None:
     return urls[0] if urls else None
 
 
-def unused_name(workspace: Workspace, url: str, model: str | None, *, ask: bool = True) -> str:
+def unused_name(
+    workspace: Workspace, url: str, model: str | None, *, list_models: bool = True
+) -> str:
     """Return the model's name, with four digits of the address where another address has it.
 
     ask: where no model is given, request the endpoint's list of models.
@@ -24,7 +26,7 @@ def unused_name(workspace: Workspace, url: str, model: str | None, *, ask: bool 
     from observatory.store.folder.target_addresses import NAME_DIGITS, address_hash, name_for
 
     target = ad_hoc_target(url, model)
-    if model is None and ask:
+    if model is None and list_models:
         from observatory.endpoints.quick_listing import quick_models
 
         listed = quick_models(url_connection(target)) or {}

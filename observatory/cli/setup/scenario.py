@@ -189,7 +189,7 @@ def _checked(name: str, workspace: Workspace) -> str:
     if loaded.design is not None:
         from observatory.cli.measure.design_views import turns_line
 
-        confounded = "".join(f"; confounded: {said}" for said in loaded.design.confounded)
+        confounded = "".join(f"; confounded: {line}" for line in loaded.design.confounded)
         return (
             f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
             f"{turns_line(loaded.design)}{confounded}"

@@ -32,8 +32,10 @@ def print_listing(listed: list[ListedScenario]) -> None:
     table.add_column("scenario", no_wrap=True)
     table.add_column("what it measures")
     for entry in listed:
-        said = entry.scenario.description if entry.scenario else f"cannot be read: {entry.error}"
-        table.add_row(entry.name, said, style=None if entry.scenario else "red")
+        description = (
+            entry.scenario.description if entry.scenario else f"cannot be read: {entry.error}"
+        )
+        table.add_row(entry.name, description, style=None if entry.scenario else "red")
     console = open_console()
     console.print(table)
     console.print("\nNext: observatory scenario show NAME, observatory run NAME --dry-run")

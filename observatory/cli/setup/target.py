@@ -124,7 +124,7 @@ def check(
     from observatory.endpoints.check import check_target
     from observatory.endpoints.opened import OpenContext
 
-    target = asked_target(name, one_url(url), model)
+    target = requested_target(name, one_url(url), model)
     if show:
         _show(unopened_connection(target), json_output)
         return
@@ -137,7 +137,7 @@ def check(
             _print(opened, found, json_output)
 
 
-def asked_target(
+def requested_target(
     name: str | None, url: str | None, model: str | None, called: str | None = None
 ) -> "Target":
     """Return the target that was named, or the one that --url and --model make."""

@@ -108,7 +108,7 @@ class Matrix(Strict):
         return _settable(vary)
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _vary_or_cells(self) -> Self:
         if bool(self.vary) == bool(self.cells):
             raise ValueError("give vary (every combination) or cells (one by one), one of the two")
         if self.vary and self.base is None:

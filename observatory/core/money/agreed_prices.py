@@ -88,7 +88,7 @@ class PriceEntry(Strict):
         return begun and (self.effective_until is None or day < self.effective_until)
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _price_or_discount(self) -> Self:
         stated = [name for name in PRICE_FIELDS.values() if getattr(self, name) is not None]
         if self.discount is not None and (stated or self.long_prompts):
             raise ValueError("an entry has prices or a discount off the list price, not both")

@@ -48,7 +48,7 @@ def need_space(folder: Path, needed_bytes: int, name: str) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[int]:
+def alone(path: Path, name: str, report: Callable[[str], None]) -> Iterator[int]:
     """Hold the lock file; yield its descriptor, for children that must hold it too.
 
     The kernel frees it when the last process that has it ends, however that happens.
@@ -57,10 +57,10 @@ def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{name}: another process is at it; waiting")
+            report(f"{name}: another process is at it; waiting")
             started = time.monotonic()
             fcntl.flock(lock, fcntl.LOCK_EX)
-            say(f"{name}: waited {time.monotonic() - started:.0f} s")
+            report(f"{name}: waited {time.monotonic() - started:.0f} s")
         yield lock.fileno()
 
 

@@ -35,13 +35,13 @@ class EmulatedTarget(TargetIdentity):
     price: TokenPrices | None = None
 
     @model_validator(mode="after")
-    def _asked_as_it_can_be(self) -> Self:
+    def _check_transport(self) -> Self:
         check_sdk_speaks(self.transport, self.wire)
         return self
 
     @field_validator("name")
     @classmethod
-    def _says_so(cls, name: str) -> str:
+    def _marked_emulated(cls, name: str) -> str:
         if "emulated" not in name:
             raise ValueError("the name of an emulated target must contain 'emulated'")
         return name

@@ -39,8 +39,8 @@ def no_literal_secret(headers: dict[str, str]) -> None:
 def no_literal_secret_in(environment: dict[str, str]) -> None:
     """Raise ValueError where a variable that carries a secret, or an address with a password, is literal."""
     for name, value in environment.items():
-        told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
-        if told and not ENVIRONMENT_REFERENCE.search(value):
+        secret = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
+        if secret and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
                 f"{name}: a secret is not allowed in a file; write ${{NAME}} and set NAME"
             )

@@ -14,7 +14,7 @@ _REVISION = re.compile(r"-v\d+(?::\d+)?$|[@:].*$")
 """Bedrock's "-v1:0", Vertex' "@20240620", OpenRouter's ":free", Ollama's ":latest"."""
 _FILE = re.compile(r"\.(?:gguf|bin|safetensors|pt|onnx)$")
 _PARTS = re.compile(r"[a-z]+|\d+")
-_SAYS_NOTHING = frozenset(
+_UNSPECIFIC = frozenset(
     [
         "latest",
         "preview",
@@ -90,9 +90,9 @@ PLACEHOLDERS = frozenset(
 """Names to send to a server that has one model and reads no name, or that chooses the model itself."""
 
 
-def same_model(asked: str, named: str) -> bool:
+def same_model(requested: str, named: str) -> bool:
     """Return whether the model named in an answer is the requested one."""
-    mine, theirs = _bare(asked), _bare(named)
+    mine, theirs = _bare(requested), _bare(named)
     if mine in PLACEHOLDERS or mine == theirs:
         return True
     first, second = _words(mine), _words(theirs)
@@ -111,4 +111,4 @@ def _bare(name: str) -> str:
 def _words(name: str) -> list[str]:
     """Return the words and numbers of a name that identify the model."""
     name = _QUANTISED.sub("", _DATE.sub("", name))
-    return [word for word in _PARTS.findall(name) if word not in _SAYS_NOTHING]
+    return [word for word in _PARTS.findall(name) if word not in _UNSPECIFIC]

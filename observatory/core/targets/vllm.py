@@ -133,7 +133,7 @@ class VllmTarget(TargetIdentity):
         return self
 
     @model_validator(mode="after")
-    def _asks_what_it_serves(self) -> Self:
+    def _requests_served_models(self) -> Self:
         names = [adapter.name for adapter in self.adapters]
         if self.url is not None:
             return self  # what it lists is looked at when it is found

@@ -171,8 +171,8 @@ class Channel:
             if response.received > self._free:
                 over = self._grown(response) or over
             pieces = len(response.pieces) - before
-            asked = not response.chunked or self._segments.exact
-            if asked and self._segments.waited(
+            counted = not response.chunked or self._segments.exact
+            if counted and self._segments.waited(
                 self._reads, self._received, size, pieces, self._incoming.waiting
             ):
                 response.merged.add(len(response.stamps) - 1)

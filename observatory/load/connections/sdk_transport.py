@@ -61,7 +61,7 @@ class SdkTransport:
     _hearing: Hearing | None = None
     _greenlet: Any = None
 
-    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
+    def send(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
 
         However the wait ends (being killed included, which is raised on), `http_attempt.ended` is set.
@@ -80,7 +80,7 @@ class SdkTransport:
         self.watchdog.watch(self)
         late.start()
         try:
-            self.factory.client.ask(b"".join(body), hearing)
+            self.factory.client.send(b"".join(body), hearing)
             hearing.ended(None)
         except _Abandoned:
             pass

@@ -43,7 +43,7 @@ class Transport:
     _over: bool = False
     _waiting: bool = False
 
-    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
+    def send(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
 
         However the wait ends (being killed included, which is raised on), `http_attempt.ended` is set.

@@ -49,7 +49,7 @@ class Watchdog:
         shortest = min(
             connection.first_byte_timeout_s,
             connection.between_events_timeout_s,
-            connection.whole_timeout_s,
+            connection.total_timeout_s,
         )
         interval = min(0.5, max(0.02, shortest / 10))
         self._timer: Any = gevent.get_hub().loop.timer(interval, interval)
@@ -81,8 +81,8 @@ class Watchdog:
         limits, http_attempt = self._connection, one.http_attempt
         if http_attempt is None:
             return None
-        if now - progress.began > limits.whole_timeout_s:
-            text = f"no whole answer within {limits.whole_timeout_s:g} s"
+        if now - progress.began > limits.total_timeout_s:
+            text = f"no whole answer within {limits.total_timeout_s:g} s"
             return Fault("stream", "timeout", text, "timeout")
         if http_attempt.response is None or http_attempt.body_sent is None:
             return None  # connecting has a limit of its own

@@ -58,8 +58,8 @@ class SegmentCount:
         self._reads = 0
         self._segments = self._bytes_before = 0
         self.exact = not LINUX
-        if not fresh and (told := self._ask()):
-            _, self._bytes_before, self._segments = told
+        if not fresh and (counters := self._counters()):
+            _, self._bytes_before, self._segments = counters
 
     def waited(
         self,
@@ -72,10 +72,10 @@ class SegmentCount:
         """Return whether the connection's latest read (its `reads`-th; `received` bytes with it), of `size`
         bytes and `pieces` events, was of segments that had waited. later: reads and bytes that are
         made already and come after it. Where it cannot be known, doubt is stated."""
-        told = self._ask()
-        if told is None:
+        counters = self._counters()
+        if counters is None:
             return True
-        largest, arrived, segments = told
+        largest, arrived, segments = counters
         segments -= self._unread(arrived, received, later)
         here = segments - self._segments - (reads - 1 - self._reads)
         self._segments, self._reads = segments, reads
@@ -91,10 +91,10 @@ class SegmentCount:
 
         large are the sizes of those reads that may have needed several; the rest as in `waited`.
         """
-        told = self._ask()
-        if told is None:
+        counters = self._counters()
+        if counters is None:
             return 1
-        largest, arrived, segments = told
+        largest, arrived, segments = counters
         segments -= self._unread(arrived, received, later)
         beyond = segments - self._segments - (reads - self._reads)
         if beyond > 0:
@@ -110,7 +110,7 @@ class SegmentCount:
         # What has not been read yet is at least one.
         return made + (arrived > received + more)
 
-    def _ask(self) -> tuple[int, int, int] | None:
+    def _counters(self) -> tuple[int, int, int] | None:
         """Return the largest segment, bytes and segments received; None where the system has no counters."""
         if not LINUX:
             return None

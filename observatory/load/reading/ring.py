@@ -258,19 +258,19 @@ def _open_with_less(connections: int) -> Ring | None:
 
 def _reads(ring: Ring) -> bool:
     """Return whether it reads again and again after one submission, which Linux does since 6.0."""
-    told = _Told()
+    taker = _Reads()
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        number = ring.add(ours.fileno(), told)
+        number = ring.add(ours.fileno(), taker)
         for _ in range(2):
             theirs.send(b"?")
             ring.drain()
         ring.remove(number)
     ring.drain()
-    return [read[HEAD_SIZE:] for read in told.reads] == [b"?"] * 2
+    return [read[HEAD_SIZE:] for read in taker.reads] == [b"?"] * 2
 
 
-class _Told:
+class _Reads:
     """A taker for the trial."""
 
     def __init__(self) -> None:

@@ -28,19 +28,19 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
         return []
     if not gpus and use.named is None:
         return []  # a CPU build's parallelism is over NUMA nodes
-    whole = [gpu for gpu in gpus if "/" not in gpu.name]
+    undivided = [gpu for gpu in gpus if "/" not in gpu.name]
     shown = visible if use.visible is None else use.visible
     if use.named is None and shown is not None:
         names = shown.split(",")[: use.count]
         return [gpu for name in names for gpu in _matching(name.strip(), gpus)[:1]]
     if use.named is None:
-        if len(whole) < use.count:
+        if len(undivided) < use.count:
             raise BadInput(
-                f"{use.count_key} is {use.count}, and this machine has {count_of(len(whole), 'GPU')}",
+                f"{use.count_key} is {use.count}, and this machine has {count_of(len(undivided), 'GPU')}",
                 where=f"target {target.name}",
-                fix=f"set {use.count_key} to {len(whole)} or less",
+                fix=f"set {use.count_key} to {len(undivided)} or less",
             )
-        return whole[: use.count]
+        return undivided[: use.count]
     return named_gpus(target, gpus)
 
 

@@ -100,9 +100,9 @@ def check_levels(target: Target, plan: Plan, processes: int) -> None:
                 )
 
 
-def _above(target: Target, where: str, asked: str, allowed: str) -> BadInput:
+def _above(target: Target, where: str, needed: str, allowed: str) -> BadInput:
     return BadInput(
-        f"the stage needs {asked}; target {target.name} allows {allowed}",
+        f"the stage needs {needed}; target {target.name} allows {allowed}",
         where=where,
         fix="lower the stage, or raise the target's limit on purpose",
     )
@@ -113,12 +113,12 @@ def check_ports(stage: StagePlan, targets: list[Target], limits: HostLimits) -> 
     wanted = _connections(stage, targets)
     if limits.ports is None or wanted <= limits.ports:
         return []
-    said = (
+    problem = (
         f"{count_of(wanted, 'connection')} to one target, and {count_of(limits.ports, 'local port')} "
         f"({limits.port_range}, less those reserved)"
     )
     fix = "sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
-    return _refuse_or_warn(stage, said, f"{fix}, or use at most {limits.ports:,} at once")
+    return _refuse_or_warn(stage, problem, f"{fix}, or use at most {limits.ports:,} at once")
 
 
 def check_open_files(
@@ -128,14 +128,14 @@ def check_open_files(
     needed = files_needed(stage, targets, processes)
     if needed <= limits.open_files_hard:
         return []
-    said = (
+    problem = (
         f"{count_of(_connections(stage, targets), 'connection')} from "
         f"{count_of(processes, 'process', 'processes')} need {needed:,} open files in one process, "
         f"and this shell allows {limits.open_files_hard:,}"
     )
     fix = f"ulimit -n {needed} (as root, or raise nofile in limits.conf)"
     room = max(1, limits.open_files_hard - OWN_FILES)
-    return _refuse_or_warn(stage, said, f"{fix}, or use at most {room:,} a process")
+    return _refuse_or_warn(stage, problem, f"{fix}, or use at most {room:,} a process")
 
 
 def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int:
@@ -151,11 +151,11 @@ def _connections(stage: StagePlan, targets: list[Target]) -> int:
     return max((min(wanted, target.max_concurrency or wanted) for target in targets), default=0)
 
 
-def _refuse_or_warn(stage: StagePlan, said: str, fix: str) -> list[str]:
+def _refuse_or_warn(stage: StagePlan, problem: str, fix: str) -> list[str]:
     """Raise or warn: a closed loop opens them for certain; an open loop only where answers are slow."""
     if stage.offsets_ns is None:
-        raise BadInput(said, where=f"stages[{stage.index}]", fix=fix)
-    return [f"stages[{stage.index}]: at max_in_flight, {said} — {fix}, or lower max_in_flight"]
+        raise BadInput(problem, where=f"stages[{stage.index}]", fix=fix)
+    return [f"stages[{stage.index}]: at max_in_flight, {problem} — {fix}, or lower max_in_flight"]
 
 
 def check_cores(guess: CapacityEstimate, limits: HostLimits, *, force: bool) -> list[str]:

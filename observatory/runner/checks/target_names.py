@@ -2,7 +2,7 @@
 
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
-from observatory.endpoints.catalogue import asked_facts
+from observatory.endpoints.catalogue import requested_facts
 from observatory.runner.campaign_execution import RunRequest
 from observatory.store.folder.target_addresses import address_hash, elsewhere, normalised
 
@@ -17,7 +17,7 @@ def check_names(request: RunRequest) -> dict[str, str | None]:
     """
     found: dict[str, str | None] = {}
     for target in request.targets:
-        address = asked_facts(target).get("endpoint")
+        address = requested_facts(target).get("endpoint")
         if target.name in found:
             same = _one(found[target.name]) == _one(address)
             what = f"{target.name} is named twice"

@@ -162,17 +162,17 @@ def _records(
         for spread in cell.spreads:
             place = places[spread.load.stage]
             y = top + NAME_PX * len(words) + LOAD_PX * place + LOAD_PX / 2
-            said = {"Cell": cell.label, "Load": spread.load.text}
+            labels = {"Cell": cell.label, "Load": spread.load.text}
             for block, figure in spread.blocks:
                 if figure.drawable and figure.value is not None:
                     dots.append(
                         {"x": figure.value * factor, "y": y, "load": place}
                         | {"hollow": cell.emulated, "Block": block + 1, "Value": figure.text}
-                        | said
+                        | labels
                     )
             mean = spread.mean.value
             if mean is not None and math.isfinite(mean):
                 bar = {"x": mean * factor, "y": y - 8, "y2": y + 8, "Mean": spread.mean.text}
-                means.append(bar | {"Blocks": len(spread.blocks)} | said)
+                means.append(bar | {"Blocks": len(spread.blocks)} | labels)
         top += _height(cell, loads)
     return dots, means, names

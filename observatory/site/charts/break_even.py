@@ -28,11 +28,11 @@ COSTS, MARKS = "costs", "marks"
 """Names of the chart's rows."""
 
 
-def volumes(replica: Replica, found: float | None, asked: float | None) -> list[float]:
+def volumes(replica: Replica, found: float | None, own_volume: float | None) -> list[float]:
     """Return the volumes that are drawn, requests a day, evenly spaced on a log axis."""
     middles = [
         one
-        for one in (found, asked, replica.goodput_rps * SECONDS_A_DAY)
+        for one in (found, own_volume, replica.goodput_rps * SECONDS_A_DAY)
         if one is not None and one > 0
     ]
     low, high = max(1.0, min(middles) / AROUND), max(middles) * AROUND
@@ -73,15 +73,17 @@ def break_even_chart(
     usd_per_request: float,
     result: BreakEven,
     goodput: tuple[float | None, float | None],
-    asked: float | None,
+    own_volume: float | None,
 ) -> Drawing:
     """Return the drawing; styles are of the served target and of the bought one, goodput the interval's ends."""
     serve, buy = styles
     found = result.at.requests_a_day
-    rows = cost_rows(replica, demand, usd_per_request, volumes(replica, found, asked), *goodput)
+    rows = cost_rows(
+        replica, demand, usd_per_request, volumes(replica, found, own_volume), *goodput
+    )
     marks = [
         {"at": at, "what": what}
-        for at, what in ((found, "break-even"), (asked, "your volume"))
+        for at, what in ((found, "break-even"), (own_volume, "your volume"))
         if at is not None and at > 0
     ]
     key = [

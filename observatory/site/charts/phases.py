@@ -52,7 +52,7 @@ class Times:
     client: Figure
 
     @property
-    def told(self) -> bool:
+    def reported(self) -> bool:
         """Return whether the server reported any phase."""
         return any(value is not None for value in self.phases.values())
 
@@ -166,14 +166,14 @@ def _table(times: Sequence[Times]) -> CellTable:
     heads += [("End-to-end latency, mean, client", True)]
     rows = []
     for one in times:
-        said = [one.phases.get(phase) for phase in PHASES]
+        means = [one.phases.get(phase) for phase in PHASES]
         rows.append(
             [
                 TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
                 TableCell(one.load.text),
                 *(
                     TableCell(DASH if value is None else write(value, "s"), number=True)
-                    for value in said
+                    for value in means
                 ),
                 figure_cell(one.client),
             ]

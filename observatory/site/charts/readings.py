@@ -25,8 +25,8 @@ def readings_of(source: PanelSource, device: str, samples: pl.DataFrame) -> pl.D
         case "per_second":
             read = read.with_columns((_gain() / pl.col("at_s").diff()).alias("value"))
         case "share_of":
-            whole = own.filter(pl.col("metric") == source.of).select("at_s", of="value")
-            joined = read.join(whole, on="at_s", how="inner").sort("at_s")
+            reference = own.filter(pl.col("metric") == source.of).select("at_s", of="value")
+            joined = read.join(reference, on="at_s", how="inner").sort("at_s")
             looked = pl.col("of").diff()
             share = pl.when(looked > 0).then(_gain() / looked)
             read = joined.select("at_s", share.alias("value")).drop_nulls()

@@ -118,11 +118,15 @@ def _periods(panel: ChartPanel, samples: pl.DataFrame) -> list[str]:
         return []
     own = samples.filter((pl.col("metric") == panel.period) & pl.col("value").is_not_null())
     found = own.group_by("device").agg(pl.col("value").last()).sort("device")
-    said = [
+    periods = [
         f"{device_words(device)} every {write(value, 's')}"
         for device, value in found.select("device", "value").iter_rows()
     ]
-    return [f"The sensor itself changes: {', '.join(said)}; between, it repeats."] if said else []
+    return (
+        [f"The sensor itself changes: {', '.join(periods)}; between, it repeats."]
+        if periods
+        else []
+    )
 
 
 def _records(readings: pl.DataFrame, factor: float, step_s: float | None) -> list[Record]:

@@ -45,12 +45,12 @@ class TradeoffSeries:
 def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[TradeoffSeries]) -> Drawing:
     """Return the drawing; a target without a cost or a latency is named in a note, with the reason."""
     table = _table(trades)
-    whole = [
+    all_points = [
         (trade, [point for point in trade.points if point[1].drawable and point[2].drawable])
         for trade in trades
     ]
-    drawn = [(trade, points) for trade, points in whole if points]
-    notes = [_absent(trade) for trade, points in whole if not points]
+    drawn = [(trade, points) for trade, points in all_points if points]
+    notes = [_absent(trade) for trade, points in all_points if not points]
     if not drawn:
         return Drawing(name, title, about, table=table, missing=notes or ["No stage was run."])
     latency = [point[1].value for _, points in drawn for point in points]

@@ -74,11 +74,11 @@ def energy_sections(reader: Reader, sections: Sequence[Section]) -> list[EnergyS
 
 def _section(reader: Reader, section: Section) -> EnergySection:
     rows = {m.run.run_id: energy(reader, m.run.run_id) for m in section.members}
-    told = [member for member in section.members if rows[member.run.run_id]]
-    whole = sum(map(len, rows.values()))
+    measured = [member for member in section.members if rows[member.run.run_id]]
+    n_rows = sum(map(len, rows.values()))
     ledgers = [
-        Ledger(member, ledger_table(rows[member.run.run_id], _loads(member)), whole <= FOLDED_FROM)
-        for member in told
+        Ledger(member, ledger_table(rows[member.run.run_id], _loads(member)), n_rows <= FOLDED_FROM)
+        for member in measured
     ]
     tables = [
         derived("For each request and token", DERIVED, section.members),
@@ -87,11 +87,11 @@ def _section(reader: Reader, section: Section) -> EnergySection:
     return EnergySection(
         anchor=section.anchor,
         first=section.first,
-        grids=_grids([(m, rows[m.run.run_id]) for m in told if not m.style.emulated]),
+        grids=_grids([(m, rows[m.run.run_id]) for m in measured if not m.style.emulated]),
         drawings=_drawings(section),
         tables=[table for table in tables if table.heads],
         ledgers=ledgers,
-        silent=[member for member in section.members if member not in told],
+        silent=[member for member in section.members if member not in measured],
     )
 
 
@@ -108,10 +108,10 @@ def _loads(member: MemberRun) -> dict[int, Load]:
     return {load.stage: load for load, _ in member.stages}
 
 
-def _grids(told: Sequence[tuple[MemberRun, list[LedgerRow]]]) -> list[tuple[str, str]]:
+def _grids(measured: Sequence[tuple[MemberRun, list[LedgerRow]]]) -> list[tuple[str, str]]:
     """Return what holds of whose electricity; targets of which the same holds are named together."""
     holds: dict[str, list[str]] = {}
-    for member, rows in told:
+    for member, rows in measured:
         holds.setdefault(_grid(rows), []).append(member.style.label)
     return [(", ".join(names), words) for words, names in holds.items()]
 
@@ -119,12 +119,12 @@ def _grids(told: Sequence[tuple[MemberRun, list[LedgerRow]]]) -> list[tuple[str,
 def _grid(rows: Sequence[LedgerRow]) -> str:
     """Return zone, intensity and source of a run's grid, and its PUE, in words."""
     known = [row for row in rows if row.grid_kgco2e_per_kwh is not None]
-    said = "no grid intensity is known, so no emissions are given"
+    grid = "no grid intensity is known, so no emissions are given"
     if known:
         row = known[0]
         source = str(row.source or "").rpartition("grid: ")[2] or "source not recorded"
         intensity = human_number(row.grid_kgco2e_per_kwh)
-        said = f"grid {row.grid_zone}, {intensity} kg CO2e per kWh ({source})"
+        grid = f"grid {row.grid_zone}, {intensity} kg CO2e per kWh ({source})"
     stated = sorted({row.pue for row in rows if row.pue is not None})
     if stated:
         pue = f"PUE {', '.join(map(human_number, stated))} as stated, in its own row, applied once"
@@ -132,7 +132,7 @@ def _grid(rows: Sequence[LedgerRow]) -> str:
         pue = "the model's range holds its data centre's overhead"
     else:
         pue = "no PUE is stated, so no figure holds a data centre's overhead"
-    return f"{said}; {pue}"
+    return f"{grid}; {pue}"
 
 
 def documents(results: Results) -> Iterator[Document]:

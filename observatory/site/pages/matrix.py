@@ -7,10 +7,10 @@ from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.loads import Load, load_of
 from observatory.site.members import (
     UNJUDGED,
-    asked,
     changed_words,
     matrix_path,
     page_of,
+    request_terms,
 )
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.reader import Reader
@@ -49,7 +49,7 @@ class MatrixPage:
 
     path: str
     first: RunRow
-    asked: list[tuple[str, str]]
+    request_terms: list[tuple[str, str]]
     confounded: list[str]
     factors: list[str]
     cells: list[MatrixSetting]
@@ -90,7 +90,7 @@ def matrix_page(
     return MatrixPage(
         path=matrix_path(campaign),
         first=first,
-        asked=asked(first),
+        request_terms=request_terms(first),
         confounded=confounded(ordered),
         factors=list(dict.fromkeys(name for cell in cells for name in cell.levels)),
         cells=cells,

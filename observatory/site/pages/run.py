@@ -18,7 +18,7 @@ from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
 from observatory.site.engines import engine_facts, engine_settings
 from observatory.site.loads import Load
-from observatory.site.members import MemberRun, asked, member_of
+from observatory.site.members import MemberRun, member_of, request_terms
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.hosts import HOST_KEYS
 from observatory.site.queries.reader import Reader
@@ -62,7 +62,7 @@ class RunPage:
     """One page: the run, its drawings, its tables (without rows where there is nothing to show)."""
 
     member: MemberRun
-    asked: list[tuple[str, str]]
+    request_terms: list[tuple[str, str]]
     engine_name: str | None
     engine: list[tuple[str, str]]
     settings: list[tuple[str, str]]
@@ -117,7 +117,7 @@ def run_page(
     findings = queries.findings(reader, run_id)
     return RunPage(
         member=member,
-        asked=asked(run),
+        request_terms=request_terms(run),
         engine_name=member.engine,
         engine=engine_facts(run),
         settings=engine_settings(run),

@@ -201,7 +201,7 @@ class HostMask:
                 frame = frame.with_columns(pl.col(column).replace(changed))
         return frame
 
-    def asked(self, value: Any) -> Any:
+    def unmasked(self, value: Any) -> Any:
         """Return an identifier as the warehouse has it, of one that was shown."""
         if isinstance(value, str):
             for name, shown in self._aliases.items():

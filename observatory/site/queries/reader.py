@@ -88,7 +88,7 @@ class Reader:
         return cursor
 
     def _bound(self, parameters: dict[str, Any]) -> dict[str, Any] | None:
-        return {name: self.mask.asked(value) for name, value in parameters.items()} or None
+        return {name: self.mask.unmasked(value) for name, value in parameters.items()} or None
 
     @property
     def shown(self) -> str:

@@ -14,7 +14,14 @@ from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import TradeoffSeries, tradeoff_chart
 from observatory.site.loads import Load
-from observatory.site.members import MemberRun, asked, differing, matrix_path, member_of, order_of
+from observatory.site.members import (
+    MemberRun,
+    differing,
+    matrix_path,
+    member_of,
+    order_of,
+    request_terms,
+)
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.hardware import (
@@ -125,7 +132,7 @@ class Section:
 
     anchor: str
     first: RunRow
-    asked: list[tuple[str, str]]
+    request_terms: list[tuple[str, str]]
     members: list[MemberRun]
     left_out: list[MemberRun]
     statements: list[ComparisonSentence]
@@ -167,7 +174,7 @@ def _section(
     return Section(
         anchor=anchor,
         first=first,
-        asked=asked(first),
+        request_terms=request_terms(first),
         members=shown,
         left_out=sorted(left_out, key=order_of),
         statements=[ComparisonSentence(OF_A_MATRIX, [])] if matrix else statements(shown),

@@ -31,17 +31,17 @@ def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Mem
         for head, metric in wanted
         if any(_is_shown(figure) for m in members for _, figure in m.series(metric, "value"))
     ]
-    told = [
+    shown = [
         member
         for member in members
         if any(_is_shown(f) for _, metric in columns for _, f in member.series(metric, "value"))
     ]
     rows = [
         (member, load, [_cell(member, figures.get(metric)) for _, metric in columns])
-        for member in told
+        for member in shown
         for load, figures in member.stages
     ]
-    absent = [_absence(member, wanted[0][1]) for member in members if member not in told]
+    absent = [_absence(member, wanted[0][1]) for member in members if member not in shown]
     return Derived(title, [head for head, _ in columns], rows, absent)
 
 

@@ -49,11 +49,11 @@ def ledger_table(rows: Sequence[LedgerRow], loads: dict[int, Load]) -> CellTable
     """Return a row each; windows in order of load, the target first, the idle baselines in their column."""
     idle = {(row.subject, row.scope, row.method): row for row in rows if row.stage is None}
     loaded = sorted((row for row in rows if row.stage is not None), key=_order)
-    beside = {key: row for key, row in idle.items() if key not in set(map(_key, loaded))}
+    idle_only = {key: row for key, row in idle.items() if key not in set(map(_key, loaded))}
     return CellTable(
         HEADS,
         [_cells(row, idle.get(_key(row)), loads) for row in loaded]
-        + [_cells(row, None, loads) for row in beside.values()],
+        + [_cells(row, None, loads) for row in idle_only.values()],
     )
 
 

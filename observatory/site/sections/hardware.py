@@ -76,8 +76,8 @@ def phase_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawing]:
         for member in members
         for load, figures in member.stages
     ]
-    told = [one for one in times if one.told]
-    return [phases_chart(f"{anchor}-phases", told)] if told else []
+    reported = [one for one in times if one.reported]
+    return [phases_chart(f"{anchor}-phases", reported)] if reported else []
 
 
 def has_server_figures(members: Sequence[MemberRun]) -> bool:

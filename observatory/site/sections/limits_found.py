@@ -70,9 +70,9 @@ def _cells(
     target: str, best: LimitsSeen, seen: Sequence[LimitsSeen], changed: str | None
 ) -> list[TableCell]:
     ceiling = best.ceiling
-    told = [one.advertised_a_minute for one in seen if one.advertised_a_minute]
-    said = told[-1] if told else None
-    ratio = ceiling.a_minute / said if ceiling.a_minute is not None and said else None
+    advertised = [one.advertised_a_minute for one in seen if one.advertised_a_minute]
+    limit = advertised[-1] if advertised else None
+    ratio = ceiling.a_minute / limit if ceiling.a_minute is not None and limit else None
     costs = [one.cost_usd for one in seen if one.cost_usd is not None]
     basis = "emulated" if best.emulated and costs else None
     cost = write(sum(costs), "USD") if costs else DASH
@@ -80,7 +80,7 @@ def _cells(
         TableCell(target, under=changed, emulated=best.emulated, link=page_of(best.run_id)),
         TableCell(_TITLES[best.unit]),
         _let_in(best, seen),
-        _number(said, None if said else "no header states it a minute"),
+        _number(limit, None if limit else "no header states it a minute"),
         TableCell(DASH if ratio is None else f"{ratio:.3f}", number=True),
         TableCell(kind(ceiling)),
         _number(ceiling.burst),

@@ -41,9 +41,9 @@ def matrix_cells(runs: Sequence[RunRow], styles: dict[str, TargetStyle]) -> list
     for run in runs:
         by_cell.setdefault(run.place, []).append(run)
     levels = {place: _levels(own[0]) for place, own in sorted(by_cell.items())}
-    asked = {place: own["engine"] for place, own in levels.items() if "engine" in own}
+    requested = {place: own["engine"] for place, own in levels.items() if "engine" in own}
     for place, engine in engine_levels(
-        asked, {p: _distribution(by_cell[p]) for p in asked}
+        requested, {p: _distribution(by_cell[p]) for p in requested}
     ).items():
         levels[place]["engine"] = engine
     return [
@@ -86,9 +86,9 @@ def cell_table(cells: Sequence[MatrixSetting], sound: set[str]) -> CellTable:
     return CellTable(heads, rows)
 
 
-def _all_of(said: Sequence[str | None]) -> str:
+def _all_of(texts: Sequence[str | None]) -> str:
     """Return each different one: runs of a cell that was gone on with later may differ."""
-    return "; ".join(dict.fromkeys(one for one in said if one)) or DASH
+    return "; ".join(dict.fromkeys(one for one in texts if one)) or DASH
 
 
 def _worth(cell: MatrixSetting, sound: set[str]) -> TableCell:

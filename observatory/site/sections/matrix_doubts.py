@@ -13,13 +13,13 @@ from observatory.site.queries.run_row import RunRow
 def confounded(runs: Sequence[RunRow]) -> list[str]:
     """Return sentences; the names of factors and facts are written as the page writes them."""
     factors = dict.fromkeys(name for run in runs for name in json.loads(run.factors or "{}"))
-    said = dict.fromkeys(line for run in runs for line in run.confounded or [])
+    lines = dict.fromkeys(line for run in runs for line in run.confounded or [])
     opened = [
         OpenedTarget(run.place, run.target, {fact: getattr(run, fact) for fact in FACTS})
         for run in runs
     ]
     return [
-        *(_spoken(line, factors) for line in said),
+        *(_spoken(line, factors) for line in lines),
         *(_spoken(line, FACTS) for line in undeclared(factors, opened)),
     ]
 

@@ -17,9 +17,9 @@ def outage_table(samples: pl.DataFrame, span: Span) -> CellTable:
     samples are those of queries.samples. An outage lasts until the sensor's next `up` = 1.
     """
     heads = [("Sensor", False), ("Of", False), ("From", True), ("To", True), ("Why", False)]
-    said = samples.filter(pl.col("metric") == "up").sort("sensor", "device", "at_s")
+    readings = samples.filter(pl.col("metric") == "up").sort("sensor", "device", "at_s")
     rows = []
-    for (sensor, device), own in said.group_by("sensor", "device", maintain_order=True):
+    for (sensor, device), own in readings.group_by("sensor", "device", maintain_order=True):
         for start, end, why in _spells(own):
             if start > span.end_s or (end is not None and end < span.start_s):
                 continue
@@ -40,10 +40,10 @@ def outage_table(samples: pl.DataFrame, span: Span) -> CellTable:
     return CellTable(heads, rows)
 
 
-def _spells(said: pl.DataFrame) -> list[tuple[float, float | None, str]]:
+def _spells(readings: pl.DataFrame) -> list[tuple[float, float | None, str]]:
     spells: list[tuple[float, float | None, str]] = []
     start, reasons = None, dict[str, None]()
-    for at, value, reason in said.select("at_s", "value", "reason").iter_rows():
+    for at, value, reason in readings.select("at_s", "value", "reason").iter_rows():
         if value == 0:
             start = at if start is None else start
             reasons[reason or "it gave no reason"] = None

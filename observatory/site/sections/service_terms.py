@@ -58,7 +58,7 @@ def service_terms(reader: Reader, run: RunRow) -> list[tuple[str, str]]:
         realtime_ns=run.anchor_unix_ns,
         provider=run.provider,
     )
-    said = [
+    stated = [
         ("Service tier reported", _named(tiers)),
         ("Model reported", _named(stated_by_service(reader, run_id, "model_reported"))),
         ("System fingerprint", _named(stated_by_service(reader, run_id, "system_fingerprint"))),
@@ -66,9 +66,9 @@ def service_terms(reader: Reader, run: RunRow) -> list[tuple[str, str]]:
         ("Waits stated by refusals", _waits(work)),
         ("Its own processing time", _work(work)),
     ]
-    if run.provider is None and not any(words for _, words in said):
+    if run.provider is None and not any(words for _, words in stated):
         return []
-    asked = [
+    requested = [
         ("Provider", run.provider),
         ("API", WIRES.get(run.wire or "", run.wire)),
         ("Sent", through(run.transport) or "over our own sockets"),
@@ -77,13 +77,13 @@ def service_terms(reader: Reader, run: RunRow) -> list[tuple[str, str]]:
             run.service_tier or ("none named" if run.provider else ""),
         ),
     ]
-    return [(term, words) for term, words in [*asked, *said] if words]
+    return [(term, words) for term, words in [*requested, *stated] if words]
 
 
 def limit_words(limits: RateLimitHeaders) -> str:
     """Return the limits that were stated, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
-    told = [(getattr(limits, name), words) for name, words in LIMITS]
-    return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
+    limits_stated = [(getattr(limits, name), words) for name, words in LIMITS]
+    return ", ".join(f"{limit:,.0f} {words}" for limit, words in limits_stated if limit is not None)
 
 
 def _named(rows: Sequence[NamedByService]) -> str:

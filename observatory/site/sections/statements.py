@@ -105,7 +105,7 @@ def _compare(load: Load, sides: list[StatementSide]) -> ComparisonSentence:
     )
     title = figure.title[0].lower() + figure.title[1:]
     names = f"{best.member.style.target} and {second.member.style.target}"
-    values = f"{_said(best.figure)} against {_said(second.figure)}"
+    values = f"{_figure_text(best.figure)} against {_figure_text(second.figure)}"
     if made.better is not None:
         sentence = (
             f"At {load.text}, {best.member.style.target} has the "
@@ -139,7 +139,7 @@ def _times(ratio: Estimate) -> str:
     return f", a ratio of {ratio.value:.3g} ({ratio.low:.3g}–{high})"
 
 
-def _said(figure: Figure) -> str:
+def _figure_text(figure: Figure) -> str:
     basis = f", {figure.modelled.replace('_', ' ')}" if figure.modelled else ""
     inside = f"{figure.interval}{basis}" if figure.interval else basis.lstrip(", ")
     return f"{figure.text} ({inside})" if inside else figure.text

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, cast
 import msgspec
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.core.journal import decode_entries, decode_samples, whole_length
+from observatory.core.journal import decode_entries, decode_samples, intact_length
 from observatory.core.record import JournalEntry
 from observatory.core.sample import Sample
 from observatory.store.files import disk_error
@@ -56,7 +56,7 @@ def samples(path: Path) -> Iterator[Sample]:
 def torn_bytes(path: Path) -> int:
     """Return bytes after the last whole entry, 0 in a journal that was closed in order."""
     with _mapped(path) as data:
-        return len(data) - whole_length(data)
+        return len(data) - intact_length(data)
 
 
 @contextmanager

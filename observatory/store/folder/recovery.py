@@ -40,7 +40,7 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
     its own. `then` is called with each folder and manifest while its lock is held (to judge it).
     What cannot be recovered is named in the result and left as it is.
     """
-    said = []
+    sentences = []
     for folder in _unsealed(workspace):
         try:
             with hold_lock(folder):
@@ -48,9 +48,9 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
         except ObservatoryError as error:
             sentence = f"{folder.name} could not be recovered: {error}"
         if sentence is not None:
-            said.append(sentence)
+            sentences.append(sentence)
     _remove_finished_campaigns(workspace)
-    return said
+    return sentences
 
 
 def _unsealed(workspace: Workspace) -> Iterator[Path]:

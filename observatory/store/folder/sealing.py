@@ -40,7 +40,7 @@ EVENTS_A_FRAME = 500_000
 SAMPLES_A_FRAME = 50_000
 SAMPLE_MARGIN_NS = 2_000_000_000
 """Readings this long before and after a stage belong to the run: an integral needs its ends."""
-STANDING = ("_update_period_s", "kgco2e_per_kwh", "full_load_power_w")
+HOLD_FOR_ALL = ("_update_period_s", "kgco2e_per_kwh", "full_load_power_w")
 """Ends of metrics that a sensor reads once, before the load, and that hold for all of it."""
 
 
@@ -52,10 +52,10 @@ def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Mani
     manifest on disk is returned. Raises EnvironmentFailed where the disk is full or a journal
     holds what this version does not know; the journals are then still there.
     """
-    if (folder / MANIFEST_NAME).is_file() and (standing := read_manifest(folder)).sealed:
-        verify(folder, standing)
+    if (folder / MANIFEST_NAME).is_file() and (on_disk := read_manifest(folder)).sealed:
+        verify(folder, on_disk)
         _remove_journals(folder)
-        return standing
+        return on_disk
     spill = folder / SPILL_FOLDER
     try:
         shutil.rmtree(spill, ignore_errors=True)
@@ -135,14 +135,14 @@ class _Tally:
     def note_streams(self, stage: int, attempts: pl.DataFrame) -> None:
         """Count, of whole answers with text: how many came as streams, and how many at once."""
         came = attempts.filter(pl.col("outcome") == "ok").get_column("streamed")
-        streamed, whole = self.streams.get(stage, (0, 0))
+        streamed, at_once = self.streams.get(stage, (0, 0))
         count = int(came.sum())
-        self.streams[stage] = (streamed + count, whole + came.count() - count)
+        self.streams[stage] = (streamed + count, at_once + came.count() - count)
 
     def streamed(self, stage: int) -> bool | None:
         """Return whether a stage was really streamed: more than half of such answers; None without any."""
-        streamed, whole = self.streams.get(stage, (0, 0))
-        return streamed > whole if streamed or whole else None
+        streamed, at_once = self.streams.get(stage, (0, 0))
+        return streamed > at_once if streamed or at_once else None
 
     def note_torn(self, folder: Path, journal: Path) -> None:
         if count := torn_bytes(journal):
@@ -231,7 +231,7 @@ def own_samples(
         near = inside or any(
             start - margin <= sample.at <= end + margin for start, end in kept_spans
         )
-        if not near and not sample.metric.endswith(STANDING):
+        if not near and not sample.metric.endswith(HOLD_FOR_ALL):
             continue
         foreign = sample.device.startswith("engine:") and sample.device != own
         foreign = foreign or sample.device.partition(":")[0] in others

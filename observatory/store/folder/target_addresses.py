@@ -33,7 +33,7 @@ class _Target(msgspec.Struct):
     address_hash: str | None = None
 
 
-class _Told(msgspec.Struct):
+class _ManifestHead(msgspec.Struct):
     target: _Target
     run_id: str
     created_utc: str
@@ -75,8 +75,8 @@ def address_hash(workspace: Workspace, url: str) -> str:
 
 def secret_hash(workspace: Workspace, secret: str) -> str:
     """Return the full keyed hash of a secret: equal ones in this workspace alone."""
-    told = b"secret\0" + secret.encode("utf-8", "surrogateescape")
-    return hmac.new(_key(workspace), told, hashlib.sha256).hexdigest()
+    message = b"secret\0" + secret.encode("utf-8", "surrogateescape")
+    return hmac.new(_key(workspace), message, hashlib.sha256).hexdigest()
 
 
 def _key(workspace: Workspace) -> bytes:
@@ -105,26 +105,26 @@ def uses_of_names(workspace: Workspace) -> dict[str, list[Use]]:
     """Return every run of each target's name, the latest last, by the run folders; unreadable ones are left out."""
     found: dict[str, list[tuple[str, Use]]] = {}
     for folder in run_folders(workspace):
-        told = _told(folder / MANIFEST_NAME)
-        if told is None:
+        head = _manifest_head(folder / MANIFEST_NAME)
+        if head is None:
             continue
-        target, address = told.target, ""
+        target, address = head.target, ""
         if kind_traits(target.kind).addressed or target.address_hash:
             address = target.address_hash or ""
             if not address and target.endpoint:  # of a version that stored no hash
                 address = address_hash(workspace, target.endpoint)
             if not address:
                 continue
-        found.setdefault(target.name, []).append((told.created_utc, Use(told.run_id, address)))
+        found.setdefault(target.name, []).append((head.created_utc, Use(head.run_id, address)))
     return {
         name: [use for _, use in sorted(uses, key=lambda pair: (pair[0], pair[1].run_id))]
         for name, uses in found.items()
     }
 
 
-def _told(manifest: Path) -> _Told | None:
+def _manifest_head(manifest: Path) -> _ManifestHead | None:
     try:
-        return msgspec.json.decode(manifest.read_bytes(), type=_Told)
+        return msgspec.json.decode(manifest.read_bytes(), type=_ManifestHead)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

@@ -43,7 +43,7 @@ def rebuild(
     workspace: Workspace,
     summarise: Summarise,
     *,
-    say: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
     wait_s: float = WAIT_S,
 ) -> RebuildResult:
     """Make the database again and put it in place of the old one, which readers may keep open.
@@ -60,7 +60,7 @@ def rebuild(
     with exclusive(workspace.results / LOCK_NAME, "the database is being rebuilt"):
         _remove(new)
         try:
-            result = _fill(workspace, new, summarise, say)
+            result = _fill(workspace, new, summarise, report)
             _put_in_place(new, database, wait_s)
         finally:
             _remove(new)
@@ -68,7 +68,7 @@ def rebuild(
 
 
 def _fill(
-    workspace: Workspace, new: Path, summarise: Summarise, say: Callable[[str], None]
+    workspace: Workspace, new: Path, summarise: Summarise, report: Callable[[str], None]
 ) -> RebuildResult:
     ingested: list[str] = []
     left_out: list[str] = []
@@ -87,7 +87,7 @@ def _fill(
             if entry.manifest is not None and not entry.manifest.sealed:
                 unsealed.append(entry.run_id)
                 continue
-            say(f"taking in {entry.run_id}")
+            report(f"taking in {entry.run_id}")
             try:
                 manifest, identity = read_for_ingest(entry.folder)
                 figures = summarise(manifest, read_frames(entry.folder))

@@ -107,17 +107,17 @@ def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) ->
     known = {run_id: (sha256, (label, publish)) for run_id, sha256, label, publish in rows}
     found = []
     for folder in run_folders(workspace):
-        sha256, said = known.get(folder.name, (None, (None, None)))
+        sha256, stored = known.get(folder.name, (None, (None, None)))
         try:
             data = read_manifest_bytes(folder)
             unchanged = sha256 == manifest_sha256(data)
             if unchanged and not is_annotated(folder):
                 continue
             manifest = decode_manifest(data, folder / MANIFEST_NAME)
-            says = (label_of(folder, manifest), publish_of(folder, manifest))
+            current = (label_of(folder, manifest), publish_of(folder, manifest))
         except ObservatoryError:
             continue
-        if manifest.sealed and not (unchanged and said == says):
+        if manifest.sealed and not (unchanged and stored == current):
             found.append(folder)
     return found
 

@@ -69,7 +69,7 @@ def earlier_run(
 
 
 def _figures(run_id: str, rows: list[tuple[Any, ...]]) -> EarlierFigures | None:
-    whole: ObservedFigures | None = None
+    overall: ObservedFigures | None = None
     levels: dict[tuple[str, int | None, float | None], ObservedFigures] = {}
     for kind, users, rate, is_whole, n, *figures in rows:
         if n < FEWEST:
@@ -85,10 +85,10 @@ def _figures(run_id: str, rows: list[tuple[Any, ...]]) -> EarlierFigures | None:
             output if figures[10] == n else None,
         )
         if is_whole:
-            whole = seen
+            overall = seen
         else:
             levels[kind, users, rate] = seen
-    return EarlierFigures(whole, levels) if whole is not None else None
+    return EarlierFigures(overall, levels) if overall is not None else None
 
 
 def _spread(figures: list[float | None]) -> QuoteSpread | None:

@@ -72,9 +72,9 @@ def export_tables(
             f"no table or view is called {unknown[0]!r}", fix=f"one of {', '.join(NAMES)}"
         )
     paths = [(folder / f"{name}.{file_format}").resolve() for name in names]
-    standing = next((path for path in paths if path.exists()), None)
-    if standing is not None and not replace:
-        raise BadInput("exists already", where=str(standing), fix="add --force to replace it")
+    existing = next((path for path in paths if path.exists()), None)
+    if existing is not None and not replace:
+        raise BadInput("exists already", where=str(existing), fix="add --force to replace it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

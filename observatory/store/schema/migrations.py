@@ -191,7 +191,7 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
     for macro in MACROS:
         connection.execute(macro.sql)
         kind = "MACRO TABLE" if macro.table else "MACRO"
-        connection.execute(f"COMMENT ON {kind} {macro.name} IS {quote(macro.said)}")
+        connection.execute(f"COMMENT ON {kind} {macro.name} IS {quote(macro.full_comment)}")
 
 
 def views_sha256() -> str:
@@ -200,7 +200,7 @@ def views_sha256() -> str:
         f"{view.sql}\n{view.comment}\n{[column.comment for column in view.columns]}"
         for view in VIEWS
     )
-    text += "".join(f"\n{macro.sql}\n{macro.said}" for macro in MACROS)
+    text += "".join(f"\n{macro.sql}\n{macro.full_comment}" for macro in MACROS)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -190,7 +190,7 @@ LEFT JOIN (
 )
 
 
-def _whole_sum(metric: str) -> str:
+def _complete_sum(metric: str) -> str:
     """Return a sum over the stages that is null where a stage has none: a part of it would pass for the whole.
 
     In order of size: threads would add in any order, and another order gives other last digits.
@@ -247,7 +247,7 @@ LEFT JOIN (
   FROM requests GROUP BY run_id
 ) r ON r.run_id = u.run_id
 LEFT JOIN (
-  SELECT run_id, {_whole_sum("cost_usd")} AS cost_usd, {_whole_sum("energy_j")} AS energy_j
+  SELECT run_id, {_complete_sum("cost_usd")} AS cost_usd, {_complete_sum("energy_j")} AS energy_j
   FROM stage_metrics GROUP BY run_id
 ) m ON m.run_id = u.run_id
 LEFT JOIN (

@@ -7,7 +7,7 @@ analysts read the file with DuckDB 1.5 too.
 from observatory.store.views.view import View, ViewColumn, view_columns
 
 _COUNTS = "counts IS DISTINCT FROM false"
-_WHOLE = "scope <> 'datacentre_overhead'"
+_NO_OVERHEAD = "scope <> 'datacentre_overhead'"
 
 
 _SCOPES = {
@@ -37,14 +37,14 @@ _WINDOWS = f"""WITH {CHOSEN}, windows AS (
     max(energy_j) FILTER (WHERE scope = 'cpu') AS cpu_j,
     max(energy_j) FILTER (WHERE scope = 'memory') AS memory_j,
     max(energy_j) FILTER (WHERE scope = 'host') AS host_j,
-    CASE WHEN bool_and(energy_j IS NOT NULL) FILTER (WHERE {_WHOLE} AND NOT inside_host)
-      THEN sum(energy_j ORDER BY energy_j) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS energy_j,
+    CASE WHEN bool_and(energy_j IS NOT NULL) FILTER (WHERE {_NO_OVERHEAD} AND NOT inside_host)
+      THEN sum(energy_j ORDER BY energy_j) FILTER (WHERE {_NO_OVERHEAD} AND NOT inside_host) END AS energy_j,
     max(low_j) AS low_j,
     max(high_j) AS high_j,
     max(energy_j) FILTER (WHERE scope = 'datacentre_overhead') AS overhead_j,
     max(pue) AS pue,
-    CASE WHEN bool_and(kgco2e IS NOT NULL) FILTER (WHERE {_WHOLE} AND NOT inside_host)
-      THEN sum(kgco2e ORDER BY kgco2e) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS kgco2e,
+    CASE WHEN bool_and(kgco2e IS NOT NULL) FILTER (WHERE {_NO_OVERHEAD} AND NOT inside_host)
+      THEN sum(kgco2e ORDER BY kgco2e) FILTER (WHERE {_NO_OVERHEAD} AND NOT inside_host) END AS kgco2e,
     max(grid_zone) AS grid_zone,
     max(grid_kgco2e_per_kwh) AS grid_kgco2e_per_kwh,
     string_agg(scope || ' ' || basis, ', ' ORDER BY scope)

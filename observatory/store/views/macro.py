@@ -42,7 +42,7 @@ class Macro:
         return f"{self.name}({', '.join(given)})"
 
     @property
-    def said(self) -> str:
+    def full_comment(self) -> str:
         """What it does and what each parameter means, as the database keeps it."""
         meanings = "; ".join(f"{p.name}: {p.comment}" for p in self.parameters)
         return f"{self.comment} {meanings}." if meanings else self.comment

@@ -6,7 +6,7 @@ read the file with DuckDB 1.5 too.
 
 from observatory.core.metric import MEAN_FLOOR
 from observatory.core.money.demand import PEAK_TO_MEAN
-from observatory.economics.fleet import WHOLE
+from observatory.economics.fleet import INTEGER_TOLERANCE
 from observatory.store.views.macro import Macro, Parameter
 
 _SHAPE = (
@@ -76,7 +76,7 @@ MONTHLY_COST = Macro(
   SELECT l.*, {_HOURS} AS hours, {_PEAK} AS peak FROM cost_lines l
   WHERE l.run_id = of_run AND l.capacity = assumption
 ), sized AS (
-  SELECT l.*, ceil({_VOLUME} / ({_OF_STEP}) - {WHOLE}) + CASE WHEN l.by_hour THEN 0
+  SELECT l.*, ceil({_VOLUME} / ({_OF_STEP}) - {INTEGER_TOLERANCE}) + CASE WHEN l.by_hour THEN 0
       ELSE spare_replicas END AS steps
   FROM lines l
 ), quantities AS (
@@ -110,7 +110,7 @@ WHERE m.run_id = of_run AND m.billing = 'tokens' AND m.usd_per_request IS NOT NU
 
 _SAVED = "(l.price - l.request_usd)"
 _GAIN = f"({_SAVED} * l.step_requests - l.step_usd)"
-_LAST = f"greatest(0, ceil((l.fixed_usd + {_SAVED} * l.step_requests) / {_GAIN} - {WHOLE}) - 1)"
+_LAST = f"greatest(0, ceil((l.fixed_usd + {_SAVED} * l.step_requests) / {_GAIN} - {INTEGER_TOLERANCE}) - 1)"
 
 BREAK_EVEN = Macro(
     "break_even",

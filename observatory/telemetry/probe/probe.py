@@ -110,7 +110,7 @@ class Probe:
         self._buffer = SampleBuffer()
         self._instance = secrets.token_hex(8)
         self._names: set[str] = set()
-        self._standing: list[Sample] = []
+        self._constant: list[Sample] = []
         self._driver: str | None = None
 
     def read(self, deadline_s: float | None = None) -> None:
@@ -124,10 +124,10 @@ class Probe:
     def begin(self, stop: Callable[[], bool]) -> None:
         """Read for the first time, then measure what holds as long as the probe runs."""
         self.read(FIRST_DEADLINE_S)
-        standing = self._sensors.before_load(stop)
-        if standing:  # the version of a driver that hangs is not read
+        constant = self._sensors.before_load(stop)
+        if constant:  # the version of a driver that hangs is not read
             self._driver = gpu_inventory()[1]
-        self._standing = standing
+        self._constant = constant
 
     def about(self) -> ProbeAbout:
         """Return the page /about."""
@@ -138,7 +138,7 @@ class Probe:
             interval_s=self._config.interval_s,
             sensors=sorted(self._names),
             next=self._buffer.next,
-            standing=self._standing,
+            standing=self._constant,
             watches=self._config.watch_pid is not None or self._config.watch_command is not None,
             host=socket.gethostname() if self._config.name_host else None,
             driver=self._driver,

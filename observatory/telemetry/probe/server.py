@@ -71,7 +71,7 @@ class ProbeServer(ThreadingHTTPServer):
         given = (authorization or "").encode("utf-8", "surrogateescape")
         return hmac.compare_digest(given, b"Bearer " + self._token)
 
-    def knows(self, connection: socket.socket) -> None:
+    def note_authorized(self, connection: socket.socket) -> None:
         """Called when its token was seen: it may be idle now."""
         with self._lock:
             self._open[connection] = float("inf")
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.admits(self.headers.get("Authorization")):
             self._refuse(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
             return
-        self.server.knows(self.connection)
+        self.server.note_authorized(self.connection)
         if self.headers.get("Transfer-Encoding") or self.headers.get("Content-Length", "0") != "0":
             self._refuse(400, "a request here has no body")
             return

@@ -14,16 +14,16 @@ of the kernel's timex.h); a free-running crystal is off by a tenth of it."""
 
 @dataclass(frozen=True, slots=True)
 class ClockExchange:
-    """One question for the remote time. asked_ns and answered_ns are local, remote_ns was in between."""
+    """One question for the remote time. sent_ns and answered_ns are local, remote_ns was in between."""
 
-    asked_ns: int
+    sent_ns: int
     answered_ns: int
     remote_ns: int
 
     @property
     def round_trip_ns(self) -> int:
         """Return how long it took."""
-        return self.answered_ns - self.asked_ns
+        return self.answered_ns - self.sent_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def offset_of(exchange: ClockExchange) -> Offset:
     The remote clock was read at some moment of the round trip; the middle is off by half of it at
     most, however the way there and the way back differ (RFC 5905, section 8, with one remote stamp).
     """
-    middle = (exchange.asked_ns + exchange.answered_ns) // 2
+    middle = (exchange.sent_ns + exchange.answered_ns) // 2
     half = -(-exchange.round_trip_ns // 2)
     return Offset(
         at_ns=middle,

@@ -5,7 +5,7 @@ What can be wrong with one before it is read raises here, before anything starts
 
 from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, KeySource, resolved_headers
-from observatory.core.sensors_asked import ProbeEntry, Telemetry
+from observatory.core.sensor_config import ProbeEntry, Telemetry
 from observatory.endpoints.url import address_of
 from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 

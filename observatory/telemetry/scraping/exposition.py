@@ -69,7 +69,9 @@ def _series(name: str, rest: str) -> ExposedSeries | None:
             return None
         name = name or quoted
         rest = rest[block.end() :]
-    told = _REST.match(rest)
-    if not name or told is None or not _NUMBER.fullmatch(told[1]):
+    parsed = _REST.match(rest)
+    if not name or parsed is None or not _NUMBER.fullmatch(parsed[1]):
         return None
-    return ExposedSeries(name, labels, float(told[1]), None if told[2] is None else float(told[2]))
+    return ExposedSeries(
+        name, labels, float(parsed[1]), None if parsed[2] is None else float(parsed[2])
+    )

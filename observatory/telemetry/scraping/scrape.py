@@ -63,7 +63,7 @@ class Scrape:
         """
         kept = self._client is not None
         try:
-            return self._ask()
+            return self._fetch()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept or isinstance(error, TimeoutError):
@@ -72,7 +72,7 @@ class Scrape:
             self.close()
             raise
         try:
-            return self._ask()
+            return self._fetch()
         except (OSError, http.client.HTTPException, ValueError):
             self.close()
             raise
@@ -83,7 +83,7 @@ class Scrape:
             self._client.close()
             self._client = None
 
-    def _ask(self) -> str:
+    def _fetch(self) -> str:
         client = self._client = self._client or self._connect()
         client.request("GET", self._address.path, headers=self._headers)
         response = client.getresponse()

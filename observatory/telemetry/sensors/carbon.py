@@ -92,7 +92,7 @@ class CodecarbonSensor:
         self._reasons = _Reasons()
         self._failure: str | None = None
         self._tracker: Any = None
-        self._said_grid = False
+        self._grid_recorded = False
         self._modes: dict[str, tuple[str, float | None]] | None = None
         self._thread = threading.Thread(target=self._start, name="codecarbon", daemon=True)
         self._thread.start()
@@ -166,9 +166,9 @@ class CodecarbonSensor:
         return samples
 
     def _grid(self, now: int) -> list[Sample]:
-        if self._said_grid:
+        if self._grid_recorded:
             return []
-        self._said_grid = True
+        self._grid_recorded = True
         try:
             grid = grid_intensity(self._country)
         except ObservatoryError as error:

@@ -25,12 +25,12 @@ name, which pages do not show."""
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Our metric, and what the exporter's number is multiplied with. whole: of the whole GPU, also
+    """Our metric, and what the exporter's number is multiplied with. of_gpu: of the whole GPU, also
     where the exporter repeats it for each of its MIG instances."""
 
     metric: str
     factor: float = 1.0
-    whole: bool = False
+    of_gpu: bool = False
 
 
 FIELDS: dict[str, Field] = {
@@ -39,21 +39,21 @@ FIELDS: dict[str, Field] = {
     "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE": Field("tensor_active_fraction"),
     "DCGM_FI_PROF_DRAM_ACTIVE": Field("dram_active_fraction"),
     "DCGM_FI_PROF_GR_ENGINE_ACTIVE": Field("gr_engine_active_fraction"),
-    "DCGM_FI_PROF_PCIE_TX_BYTES": Field("gpu_pcie_sent_bytes_per_s", whole=True),
-    "DCGM_FI_PROF_PCIE_RX_BYTES": Field("gpu_pcie_received_bytes_per_s", whole=True),
-    "DCGM_FI_PROF_NVLINK_TX_BYTES": Field("gpu_nvlink_sent_bytes_per_s", whole=True),
-    "DCGM_FI_PROF_NVLINK_RX_BYTES": Field("gpu_nvlink_received_bytes_per_s", whole=True),
-    "DCGM_FI_DEV_POWER_USAGE": Field("gpu_power_w", whole=True),
-    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": Field("gpu_energy_j", 1e-3, whole=True),
-    "DCGM_FI_DEV_GPU_UTIL": Field("gpu_util_fraction", 1e-2, whole=True),
-    "DCGM_FI_DEV_MEM_COPY_UTIL": Field("gpu_memory_util_fraction", 1e-2, whole=True),
+    "DCGM_FI_PROF_PCIE_TX_BYTES": Field("gpu_pcie_sent_bytes_per_s", of_gpu=True),
+    "DCGM_FI_PROF_PCIE_RX_BYTES": Field("gpu_pcie_received_bytes_per_s", of_gpu=True),
+    "DCGM_FI_PROF_NVLINK_TX_BYTES": Field("gpu_nvlink_sent_bytes_per_s", of_gpu=True),
+    "DCGM_FI_PROF_NVLINK_RX_BYTES": Field("gpu_nvlink_received_bytes_per_s", of_gpu=True),
+    "DCGM_FI_DEV_POWER_USAGE": Field("gpu_power_w", of_gpu=True),
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": Field("gpu_energy_j", 1e-3, of_gpu=True),
+    "DCGM_FI_DEV_GPU_UTIL": Field("gpu_util_fraction", 1e-2, of_gpu=True),
+    "DCGM_FI_DEV_MEM_COPY_UTIL": Field("gpu_memory_util_fraction", 1e-2, of_gpu=True),
     "DCGM_FI_DEV_FB_USED": Field("gpu_memory_used_bytes", _MIB),
     "DCGM_FI_DEV_FB_TOTAL": Field("gpu_memory_total_bytes", _MIB),
-    "DCGM_FI_DEV_GPU_TEMP": Field("gpu_temperature_c", whole=True),
-    "DCGM_FI_DEV_SM_CLOCK": Field("gpu_sm_clock_mhz", whole=True),
-    "DCGM_FI_DEV_MEM_CLOCK": Field("gpu_memory_clock_mhz", whole=True),
-    "DCGM_FI_DEV_CLOCKS_EVENT_REASONS": Field("gpu_throttle_bits", whole=True),
-    "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS": Field("gpu_throttle_bits", whole=True),
+    "DCGM_FI_DEV_GPU_TEMP": Field("gpu_temperature_c", of_gpu=True),
+    "DCGM_FI_DEV_SM_CLOCK": Field("gpu_sm_clock_mhz", of_gpu=True),
+    "DCGM_FI_DEV_MEM_CLOCK": Field("gpu_memory_clock_mhz", of_gpu=True),
+    "DCGM_FI_DEV_CLOCKS_EVENT_REASONS": Field("gpu_throttle_bits", of_gpu=True),
+    "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS": Field("gpu_throttle_bits", of_gpu=True),
 }
 """The exporter's name -> ours. Fractions of cycles are 0 to 1 there, utilisation is in per cent, energy
 in mJ, memory in MiB. Bytes over PCIe and NVLink are rates, of any Prometheus type that a site gives them."""
@@ -190,7 +190,7 @@ def gpu_samples(page: list[ExposedSeries], now: int, hosts: Hosts | None = None)
         if field is None:
             continue
         gpu, instance = labels["gpu"], labels.get("gpu_i_id")
-        device = f"gpu{gpu}" if field.whole or not instance else f"gpu{gpu}/gi{instance}"
+        device = f"gpu{gpu}" if field.of_gpu or not instance else f"gpu{gpu}/gi{instance}"
         device = f"{host}:{device}" if host else device
         value, reason = _value(series.value, field)
         key = (device, field.metric)
@@ -206,12 +206,12 @@ def gpu_samples(page: list[ExposedSeries], now: int, hosts: Hosts | None = None)
     return list(found.values())
 
 
-def _value(told: float, field: Field) -> tuple[float | None, str | None]:
-    if not math.isfinite(told):
-        return None, f"the exporter has {told}"
-    if any(low <= told <= high for low, high in _BLANKS):
+def _value(number: float, field: Field) -> tuple[float | None, str | None]:
+    if not math.isfinite(number):
+        return None, f"the exporter has {number}"
+    if any(low <= number <= high for low, high in _BLANKS):
         return None, "DCGM has no value (blank)"
-    return told * field.factor, None
+    return number * field.factor, None
 
 
 def _small(series: ExposedSeries) -> dict[str, str]:

@@ -132,14 +132,14 @@ class EngineSensor:
         """Open it next to the API with the target's own headers, because it is the same service; elsewhere
         without them."""
         connection = self._connection
-        address = beside(connection) if self._url is None else address_of(self._url)
+        address = metrics_page(connection) if self._url is None else address_of(self._url)
         service = (connection.scheme, connection.host, connection.port)
         same = (address.scheme, address.host, address.port) == service
         context = tls_context(connection) if address.scheme == "https" else None
         return Scrape(address, resolved_headers(connection) if same else {}, context)
 
 
-def beside(connection: Connection) -> Address:
+def metrics_page(connection: Connection) -> Address:
     """Return where engines put the page: next to /v1, so /v1 -> /metrics and /team/v1 -> /team/metrics."""
     path = connection.base_path.rstrip("/").removesuffix("/v1") + "/metrics"
     return Address(connection.scheme, connection.host, connection.port, path)

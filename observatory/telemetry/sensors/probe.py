@@ -24,7 +24,7 @@ from observatory.telemetry.remote.remote_samples import ProbeAddress, moved_here
 from observatory.telemetry.remote.wire import MOST_BYTES, PROTOCOL, Batch, ClockReading, ProbeAbout
 from observatory.telemetry.sensors.sensor import down, up
 
-NOT_ASKED = "not asked yet"
+NOT_READ_YET = "not asked yet"
 TIMEOUT_S = 5.0
 FIRST_EXCHANGES = 8
 EXCHANGES = 4
@@ -58,7 +58,7 @@ class ProbeSensor:
         self._used: set[str] = set()
         self._clock_due = 0.0
         self._found: deque[Sample] = deque()
-        self._failure: str | None = NOT_ASKED
+        self._failure: str | None = NOT_READ_YET
         self._answered: float | None = None
         threading.Thread(target=self._work, name=f"probe-{address.host.name}", daemon=True).start()
 
@@ -99,7 +99,7 @@ class ProbeSensor:
             if batch.instance != about.instance:
                 raise ValueError("the probe was started again")
             if batch.first > self._next:
-                self._say("samples_lost", float(batch.first - self._next))
+                self._add("samples_lost", float(batch.first - self._next))
             self._take(batch.samples, about)
             self._next = batch.next
             if not batch.samples:
@@ -123,9 +123,9 @@ class ProbeSensor:
     def _measure_clock(self, count: int) -> None:
         exchanges = []
         for _ in range(count):
-            asked, begun = time.time_ns(), time.monotonic_ns()
+            sent, begun = time.time_ns(), time.monotonic_ns()
             remote = self._link.get("/clock", ClockReading).realtime_ns
-            exchanges.append(ClockExchange(asked, asked + time.monotonic_ns() - begun, remote))
+            exchanges.append(ClockExchange(sent, sent + time.monotonic_ns() - begun, remote))
         offset = best_offset(exchanges)
         stepped = self._clock.learn(offset)
         at = self._anchor.at(offset.at_ns)
@@ -135,7 +135,7 @@ class ProbeSensor:
             ("round_trip_s", offset.round_trip_ns),
         ):
             reason = stepped if metric == "clock_offset_s" else None
-            self._say(metric, value_ns / 1e9, at=at, reason=reason)
+            self._add(metric, value_ns / 1e9, at=at, reason=reason)
         self._clock_due = time.monotonic() + CLOCK_AGAIN_S
 
     def _take(self, samples: list[Sample], about: ProbeAbout) -> None:
@@ -147,7 +147,7 @@ class ProbeSensor:
 
         self._found.extend(moved_here(self._host, samples, used, instant))
 
-    def _say(
+    def _add(
         self, metric: str, value: float, *, at: int | None = None, reason: str | None = None
     ) -> None:
         instant = self._anchor.now() if at is None else at
@@ -172,14 +172,14 @@ class _Link:
         """
         kept = self._client is not None
         try:
-            return self._ask(path, kind)
+            return self._fetch(path, kind)
         except (http.client.RemoteDisconnected, ConnectionError):
             self.close()
             if not kept:
                 raise
-        return self._ask(path, kind)
+        return self._fetch(path, kind)
 
-    def _ask(self, path: str, kind: type[Page]) -> Page:
+    def _fetch(self, path: str, kind: type[Page]) -> Page:
         client = self._client = self._client or self._connect()
         client.request("GET", self._connection.base_path + path, headers=self._headers)
         response = client.getresponse()

@@ -14,9 +14,9 @@ def chat_body(
     Later wins: the item's fields; model, output limit and stream, which are ours; the target's
     reasoning effort (chat only).
     """
-    asked = "messages" if chat else "prompt"
-    body: dict[str, Any] = {asked: item.body[asked], "model": model}
-    theirs = {asked, "model", "max_tokens"}
+    field = "messages" if chat else "prompt"
+    body: dict[str, Any] = {field: item.body[field], "model": model}
+    theirs = {field, "model", "max_tokens"}
     body.update((name, value) for name, value in item.body.items() if name not in theirs)
     # Completions keep the old name everywhere (OpenAI API reference, "Create completion").
     body[connection.max_tokens_field if chat else "max_tokens"] = item.max_tokens

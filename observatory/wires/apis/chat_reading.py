@@ -50,7 +50,7 @@ class ChatReading(AnswerReading, eq=False):
     _plain_tries: int = _PLAIN_TRIES
 
     @property
-    def said_its_end(self) -> bool:
+    def stated_its_end(self) -> bool:
         """See AnswerReading."""
         if self.saw_done:
             return True
@@ -60,9 +60,9 @@ class ChatReading(AnswerReading, eq=False):
     @property
     def lacks_only_its_end(self) -> bool:
         """See AnswerReading."""
-        return self.said_its_end and self.bad_end is None and not self.saw_done
+        return self.stated_its_end and self.bad_end is None and not self.saw_done
 
-    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+    def event(self, data: bytes, name: bytes, at: int, read: int, complete: bool) -> None:
         """Take in one event of a stream; one that the body's end cut off counts only where it is readable."""
         if data == b"[DONE]":
             self.saw_done = True
@@ -75,7 +75,7 @@ class ChatReading(AnswerReading, eq=False):
             self._plain_tries = max(0, self._plain_tries - 1)
             chunk = read_chunk(data)
         if chunk is None:
-            self._not_json(data, name, at, read, whole)
+            self._not_json(data, name, at, read, complete)
             self.saw_done = self.saw_done or is_done_name(name)
             return
         if self.first_event is None:
@@ -96,7 +96,7 @@ class ChatReading(AnswerReading, eq=False):
             for choice in choices:
                 self._text_came(choice)
 
-    def whole_answer(self, body: bytes, at: int) -> None:
+    def complete_answer(self, body: bytes, at: int) -> None:
         """Take in one JSON document, complete at `at`, as one event with all its text."""
         chunk = read_chunk(body)
         if chunk is None and body.lstrip().startswith(b"{"):
@@ -168,8 +168,8 @@ class ChatReading(AnswerReading, eq=False):
         ends = True
         if characters and reason == "stop":
             # A model stops in its answer. Servers that send "stop" with reasoning send it with every event.
-            said = choice.delta or choice.message
-            ends = said is None or bool(said.content) or not _thoughts(said)
+            message = choice.delta or choice.message
+            ends = message is None or bool(message.content) or not _thoughts(message)
         self._ended_choices[choice.index or 0] = ends
         self.end_seen = True
 
@@ -199,28 +199,33 @@ class ChatReading(AnswerReading, eq=False):
             self._fails(choice.error)  # OpenRouter's, next to finish_reason: error
         characters = 0
         if choice.delta is not None:
-            characters = self._said(choice.delta, at)
+            characters = self._message(choice.delta, at)
         elif choice.message is not None and (not self.event_ns or self._from_messages):
             # After deltas a message only repeats them.
-            characters = self._said(choice.message, at)
+            characters = self._message(choice.message, at)
             self._from_messages = characters > 0 or self._from_messages
-        return characters + self._says(choice.text, at)
+        return characters + self._add_text(choice.text, at)
 
-    def _said(self, said: MessageText, at: int) -> int:
+    def _message(self, message: MessageText, at: int) -> int:
         # Some servers send the same text under two names: the first that has any is taken.
-        thought = said.reasoning_content or said.reasoning or said.thinking or said.reasoning_text
-        if said.reasoning_details and not thought:
-            thought = _thoughts(said)
-        text = said.content or said.refusal
-        if said.channel == "analysis" and not thought:
+        thought = (
+            message.reasoning_content
+            or message.reasoning
+            or message.thinking
+            or message.reasoning_text
+        )
+        if message.reasoning_details and not thought:
+            thought = _thoughts(message)
+        text = message.content or message.refusal
+        if message.channel == "analysis" and not thought:
             thought, text = text, None  # gpt-oss: the answer is in the channel final
         characters = self._reasons(thought, at)
-        characters += self._says(text, at)
-        if said.tool_calls:
-            for place, call in enumerate(said.tool_calls):
+        characters += self._add_text(text, at)
+        if message.tool_calls:
+            for place, call in enumerate(message.tool_calls):
                 characters += self._tool(call, place, at)
-        elif said.function_call:
-            characters += self._tool(ToolCall(index=0, function=said.function_call), 0, at)
+        elif message.function_call:
+            characters += self._tool(ToolCall(index=0, function=message.function_call), 0, at)
         return characters
 
     def _tool(self, call: ToolCall, place: int, at: int) -> int:
@@ -229,9 +234,11 @@ class ChatReading(AnswerReading, eq=False):
         return self._calls(index, function.name, function.arguments, at)
 
 
-def _thoughts(said: MessageText) -> str | None:
+def _thoughts(message: MessageText) -> str | None:
     """Return the reasoning under the first of its names that has any."""
-    text = said.reasoning_content or said.reasoning or said.reasoning_text or said.thinking
-    if text or not said.reasoning_details:
+    text = (
+        message.reasoning_content or message.reasoning or message.reasoning_text or message.thinking
+    )
+    if text or not message.reasoning_details:
         return text
-    return "".join(one.text or one.summary or "" for one in said.reasoning_details) or None
+    return "".join(one.text or one.summary or "" for one in message.reasoning_details) or None

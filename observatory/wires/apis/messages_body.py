@@ -35,18 +35,18 @@ def messages_body(
     thinking, and thinking disabled where it is none; a fixed thinking budget, which older models
     need, is extra_body's. Fields that are not translated are sent as they are.
     """
-    asked = item.body
-    system, messages = _conversation(asked["messages"])
+    options = item.body
+    system, messages = _conversation(options["messages"])
     body: dict[str, Any] = {"system": system} if system is not None else {}
     body |= {"messages": messages, "model": model, "max_tokens": item.max_tokens}
-    body.update((name, value) for name, value in asked.items() if name not in _TRANSLATED)
-    if stop := asked.get("stop"):
+    body.update((name, value) for name, value in options.items() if name not in _TRANSLATED)
+    if stop := options.get("stop"):
         body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    if asked.get("tools"):
-        body["tools"] = [_tool(tool) for tool in asked["tools"]]
-    if choice := _choice(asked):
+    if options.get("tools"):
+        body["tools"] = [_tool(tool) for tool in options["tools"]]
+    if choice := _choice(options):
         body["tool_choice"] = choice
-    effort = connection.reasoning_effort or asked.get("reasoning_effort")
+    effort = connection.reasoning_effort or options.get("reasoning_effort")
     if effort is not None:
         body |= _effort(effort)
     return body | {"stream": stream}
@@ -108,7 +108,7 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[Any, list[dict[str, A
             else:
                 turns.append({"role": "user", "content": [block]})
         else:
-            turns.append({"role": role, "content": _said(message)})
+            turns.append({"role": role, "content": _message_content(message)})
     if not turns:
         raise ValueError("the Messages API needs a message that is not the system's")
     return _system(hoisted), turns
@@ -124,7 +124,7 @@ def _system(hoisted: list[Any]) -> Any:
     ]
 
 
-def _said(message: dict[str, Any]) -> Any:
+def _message_content(message: dict[str, Any]) -> Any:
     """Return a turn's content; an assistant's tool calls are blocks after its text."""
     calls = calls_of(message)
     if not calls:
@@ -162,8 +162,8 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {**named, "input_schema": function.get("parameters") or {"type": "object"}}
 
 
-def _choice(asked: dict[str, Any]) -> dict[str, Any] | None:
-    choice, parallel = asked.get("tool_choice"), asked.get("parallel_tool_calls")
+def _choice(options: dict[str, Any]) -> dict[str, Any] | None:
+    choice, parallel = options.get("tool_choice"), options.get("parallel_tool_calls")
     if choice is None and parallel is None:
         return None
     if isinstance(choice, dict):

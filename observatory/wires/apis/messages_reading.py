@@ -107,12 +107,12 @@ class MessagesReading(AnswerReading, eq=False):
     _counted: _Usage = msgspec.field(default_factory=_Usage)
     _thought: bool = False
 
-    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+    def event(self, data: bytes, name: bytes, at: int, read: int, complete: bool) -> None:
         """See AnswerReading. An event's `type` decides; `event:` only repeats it."""
         event = read_fitting(data, _decode, _Event)
         if event is None:
             if data != b"[DONE]":  # some gateways end every stream so
-                self._not_json(data, name, at, read, whole)
+                self._not_json(data, name, at, read, complete)
             return
         if self.first_event is None:
             self.first_event = at
@@ -138,7 +138,7 @@ class MessagesReading(AnswerReading, eq=False):
             case _:
                 self._other(event, name, data)
 
-    def whole_answer(self, body: bytes, at: int) -> None:
+    def complete_answer(self, body: bytes, at: int) -> None:
         """See AnswerReading."""
         event = read_fitting(body, _decode, _Event)
         if event is None:
@@ -149,7 +149,7 @@ class MessagesReading(AnswerReading, eq=False):
         self._model(event.model)
         characters = 0
         for index, block in enumerate(event.content or ()):
-            characters += self._block(block, index, at, whole=True)
+            characters += self._block(block, index, at, complete=True)
         self._finished(event.stop_reason)
         self._carried(characters, at, 0)
         self._count(event.usage, at)
@@ -168,7 +168,7 @@ class MessagesReading(AnswerReading, eq=False):
 
     def _piece(self, delta: _Delta, index: int | None, at: int) -> int:
         if delta.text and not (delta.type and _REASONING.search(delta.type)):
-            return self._says(delta.text, at)
+            return self._add_text(delta.text, at)
         thinking = delta.thinking if delta.thinking is not None else delta.text
         if thinking is not None:
             self._thought = True
@@ -177,16 +177,16 @@ class MessagesReading(AnswerReading, eq=False):
             return self._calls(index or 0, None, delta.partial_json, at)
         return 0
 
-    def _block(self, block: _Block, index: int | None, at: int, *, whole: bool = False) -> int:
+    def _block(self, block: _Block, index: int | None, at: int, *, complete: bool = False) -> int:
         match block.type:
             case "text":
-                return self._says(block.text, at)
+                return self._add_text(block.text, at)
             case "thinking" | "redacted_thinking":
                 self._thought = True
                 return self._reasons(block.thinking, at)
             case "tool_use":
                 # A stream opens a call with an empty input, whose pieces come; a whole answer has it.
-                known = whole or block.input
+                known = complete or block.input
                 given = _written(block.input) if known else ""
                 return self._calls(index or 0, block.name, given, at)
         if block.type and _REASONING.search(block.type):

@@ -29,19 +29,19 @@ def responses_body(
     A seed is left out: the API has none. Nothing is stored there (store: false), so that a
     measurement leaves no conversations behind. Fields that are not translated are sent as they are.
     """
-    asked = item.body
-    if asked.get("stop"):
+    options = item.body
+    if options.get("stop"):
         raise ValueError("the Responses API has no stop sequences: leave sampling.stop out")
-    body: dict[str, Any] = {"input": _input(asked["messages"]), "model": model}
-    body.update((name, value) for name, value in asked.items() if name not in _TRANSLATED)
+    body: dict[str, Any] = {"input": _input(options["messages"]), "model": model}
+    body.update((name, value) for name, value in options.items() if name not in _TRANSLATED)
     body["max_output_tokens"] = item.max_tokens
-    if asked.get("tools"):
-        body["tools"] = [_tool(tool) for tool in asked["tools"]]
-    if "tool_choice" in asked:
-        body["tool_choice"] = _choice(asked["tool_choice"])
-    if text := _text_options(asked):
+    if options.get("tools"):
+        body["tools"] = [_tool(tool) for tool in options["tools"]]
+    if "tool_choice" in options:
+        body["tool_choice"] = _choice(options["tool_choice"])
+    if text := _text_options(options):
         body["text"] = text
-    effort = connection.reasoning_effort or asked.get("reasoning_effort")
+    effort = connection.reasoning_effort or options.get("reasoning_effort")
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     return body | {"store": False, "stream": stream}
@@ -101,12 +101,12 @@ def _choice(choice: Any) -> Any:
     return choice
 
 
-def _text_options(asked: dict[str, Any]) -> dict[str, Any]:
+def _text_options(options: dict[str, Any]) -> dict[str, Any]:
     text: dict[str, Any] = {}
-    shape = asked.get("response_format")
+    shape = options.get("response_format")
     if isinstance(shape, dict):
         inner = shape.get("json_schema") if shape.get("type") == "json_schema" else None
         text["format"] = {"type": "json_schema", **inner} if isinstance(inner, dict) else shape
-    if asked.get("verbosity") is not None:
-        text["verbosity"] = asked["verbosity"]
+    if options.get("verbosity") is not None:
+        text["verbosity"] = options["verbosity"]
     return text

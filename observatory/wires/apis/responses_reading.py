@@ -67,7 +67,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
-_decode_whole = msgspec.json.Decoder(_Response).decode
+_decode_response = msgspec.json.Decoder(_Response).decode
 _BAD_ENDS = frozenset({"response.failed", "response.cancelled", "response.error"})
 _NOT_OVER = frozenset({"queued", "in_progress"})
 _BAD_STATUSES = frozenset({"failed", "cancelled", "canceled", "expired"})
@@ -86,24 +86,24 @@ class ResponsesReading(AnswerReading, eq=False):
     api: ClassVar[str] = RESPONSES
 
     _refused: bool = False
-    _whole_texts: bool = False
+    _complete_texts: bool = False
     _places: dict[str, int] = msgspec.field(default_factory=dict)
 
-    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+    def event(self, data: bytes, name: bytes, at: int, read: int, complete: bool) -> None:
         """See AnswerReading."""
         event = read_fitting(data, _decode, _Event)
         if event is None:
             if data != b"[DONE]":  # some servers send it after response.completed
-                self._not_json(data, name, at, read, whole)
+                self._not_json(data, name, at, read, complete)
             return
         if self.first_event is None:
             self.first_event = at
         match event.type:
             case "response.output_text.delta":
-                characters = self._says(event.delta, at)
-            case "response.output_text.done" if self._whole_texts or not self.content_pieces:
-                characters = self._says(event.text, at)
-                self._whole_texts = characters > 0
+                characters = self._add_text(event.delta, at)
+            case "response.output_text.done" if self._complete_texts or not self.content_pieces:
+                characters = self._add_text(event.text, at)
+                self._complete_texts = characters > 0
             case "response.reasoning_summary_text.delta":
                 characters = self._summarises(event.delta, at)
             case "response.reasoning_text.delta":
@@ -112,14 +112,14 @@ class ResponsesReading(AnswerReading, eq=False):
                 characters = self._calls(self._place(event), None, event.delta, at)
             case "response.refusal.delta":
                 self._refused = True
-                characters = self._says(event.delta, at)
+                characters = self._add_text(event.delta, at)
             case _:
                 characters = self._other(event, name, data, at)
         self._carried(characters, at, read)
 
-    def whole_answer(self, body: bytes, at: int) -> None:
+    def complete_answer(self, body: bytes, at: int) -> None:
         """See AnswerReading."""
-        response = read_fitting(body, _decode_whole, _Response)
+        response = read_fitting(body, _decode_response, _Response)
         if response is None:
             self._mend(body, at)
             return
@@ -133,8 +133,8 @@ class ResponsesReading(AnswerReading, eq=False):
     def _other(self, event: _Event, name: bytes, data: bytes, at: int) -> int:
         """Take in an event without a piece of text; return its characters where it has text nevertheless."""
         if (event.error and not is_void(event.error)) or event.type == "error":
-            said = {"message": event.message, "code": event.code} if event.message else None
-            self.error = self.error or event.error or said or data.decode("utf-8", "replace")
+            stated = {"message": event.message, "code": event.code} if event.message else None
+            self.error = self.error or event.error or stated or data.decode("utf-8", "replace")
             return 0
         if name and event.type not in _BAD_ENDS:
             self._named(name, data)
@@ -195,7 +195,7 @@ class ResponsesReading(AnswerReading, eq=False):
                 characters += self._reasons(part.text, at)
             else:
                 self._refused = self._refused or bool(part.refusal)
-                characters += self._says(part.text or part.refusal, at)
+                characters += self._add_text(part.text or part.refusal, at)
         for part in item.summary or ():
             characters += self._summarises(part.text, at)
         return characters

@@ -53,9 +53,9 @@ def unknown_reasoning(data: bytes) -> str | None:
         for choice in choices
         for holder in (choice.get("delta"), choice.get("message"), choice)
         if isinstance(holder, dict)
-        for said in (holder, holder.get("provider_specific_fields"))
-        if isinstance(said, dict)
-        for name, part in said.items()
+        for fields in (holder, holder.get("provider_specific_fields"))
+        if isinstance(fields, dict)
+        for name, part in fields.items()
         if _holds_reasoning(name, part)
     )
     return next((piece for piece in pieces if piece), None)

@@ -42,7 +42,7 @@ _STATES = (
 _CODES = ("code", "status", "status_code", "http_status", "http_code", "ret_code", "retcode")
 _ERROR_CODES = ("error_code", "err_code", "errcode", "errno", "error_type")
 _KINDS = ("type", "object", "event", "status", "state")
-_SAYS = ("message", "msg", "status_msg", "detail", "reason", "title", "error_description")
+_EXPLANATIONS = ("message", "msg", "status_msg", "detail", "reason", "title", "error_description")
 _ENVELOPES = (
     "base_resp",
     "response_metadata",
@@ -110,37 +110,41 @@ def failure_in(data: bytes) -> object | None:
 
 
 def _failure(value: dict[str, Any], depth: int) -> object | None:
-    said = {spelt(name): one for name, one in value.items()}
+    fields = {spelt(name): one for name, one in value.items()}
     for name in _STATES:
-        stated = said.get(name)
+        stated = fields.get(name)
         if (name == "error" and stated == {}) or not is_void(stated):
             return stated if name in ("error", "errors") and stated else value
-    if said.get("success") is False or said.get("ok") is False or said.get("is_error") is True:
+    if (
+        fields.get("success") is False
+        or fields.get("ok") is False
+        or fields.get("is_error") is True
+    ):
         return value
-    if any(_fails(name, said) for name in (*_CODES, *_ERROR_CODES)):
+    if any(_fails(name, fields) for name in (*_CODES, *_ERROR_CODES)):
         return value
-    kinds = [said[name] for name in _KINDS if isinstance(said.get(name), str)]
+    kinds = [fields[name] for name in _KINDS if isinstance(fields.get(name), str)]
     if any(map(names_failure, kinds)):
         return value
-    if not kinds and not is_void(said.get("detail")):
+    if not kinds and not is_void(fields.get("detail")):
         return value
-    notice = said.get("message") or said.get("msg")
-    if isinstance(notice, str) and said.keys() <= _NOTICE and speaks_of_failure(notice):
+    notice = fields.get("message") or fields.get("msg")
+    if isinstance(notice, str) and fields.keys() <= _NOTICE and speaks_of_failure(notice):
         return value
     if depth < _DEEPEST:
-        inside = (one for name in _ENVELOPES if isinstance(one := said.get(name), dict))
+        inside = (one for name in _ENVELOPES if isinstance(one := fields.get(name), dict))
         return next((found for one in inside if (found := _failure(one, depth + 1))), None)
     return None
 
 
-def _fails(name: str, said: dict[str, Any]) -> bool:
+def _fails(name: str, fields: dict[str, Any]) -> bool:
     """Return whether a code is a failure's: an HTTP status from 400 on, any error code, another with a message."""
-    code = said.get(name)
+    code = fields.get(name)
     if isinstance(code, bool) or not isinstance(code, int | str) or is_void(code):
         return False
     if name in _ERROR_CODES:
         return True
-    explained = any(not is_void(said.get(one)) for one in _SAYS)
+    explained = any(not is_void(fields.get(one)) for one in _EXPLANATIONS)
     try:
         number = int(code)
     except ValueError:

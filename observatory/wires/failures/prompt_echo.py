@@ -9,7 +9,7 @@ from typing import Any
 MARK = "(prompt not kept)"
 _LEAST = 24
 """Characters in common with the prompt that are taken for a part of it."""
-_LEAST_WHOLE = 8
+_LEAST_LENGTH = 8
 """Characters of a whole message that is looked for."""
 _STEP = _LEAST // 2
 
@@ -19,8 +19,8 @@ def without_prompt(text: str, body: Mapping[str, Any]) -> str:
 
     White space is compared as single spaces, as in an error's text.
     """
-    for piece in {" ".join(said.split()) for said in _texts(body)}:
-        if len(piece) >= _LEAST_WHOLE:
+    for piece in {" ".join(raw.split()) for raw in _texts(body)}:
+        if len(piece) >= _LEAST_LENGTH:
             text = text.replace(piece, MARK)
             text = _without_pieces(text, piece)
     return text

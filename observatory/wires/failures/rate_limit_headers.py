@@ -22,7 +22,7 @@ _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 _LEAST_LIMIT, _MOST_LIMIT = 1e-3, 1e12
 """A limit outside these is not plausible: waiting for one request under it would take weeks, or it overflows."""
 _DAY_TOLERANCE = 0.10
-_SHORTEST_TOLD_S = 0.1
+_SHORTEST_RESET_S = 0.1
 """Resets are rounded to milliseconds: of a shorter one no window can be computed."""
 
 
@@ -194,7 +194,7 @@ def _a_minute(limit: float | None, window_s: float | None) -> float | None:
 
 
 def _refills_in_a_day(limit: float | None, left: float | None, reset: float | None) -> bool:
-    if limit is None or left is None or reset is None or reset < _SHORTEST_TOLD_S or left >= limit:
+    if limit is None or left is None or reset is None or reset < _SHORTEST_RESET_S or left >= limit:
         return False
     window_s = reset * limit / (limit - left)
     return abs(window_s - DAY_S) <= _DAY_TOLERANCE * DAY_S

@@ -3,10 +3,10 @@
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 from observatory.wires.failures.error_words import error_in, is_filter, words_of
 from observatory.wires.failures.other_apis import other_api
 from observatory.wires.failures.overload import is_overload, is_throttle, refusal_kind
+from observatory.wires.failures.stated_wait import NOT_NOW, stated_wait_s
 from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 
@@ -26,7 +26,7 @@ def final_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: bytes) 
     if response is None or response.status is None:
         return http_attempt.fault or Fault("headers", "client", "no answer was waited for")
     if not 200 <= response.status < 300:
-        wait = response.status == 503 and _asks_to_wait(response)
+        wait = response.status == 503 and _states_a_wait(response)
         return _status_fault(response.status, wait, body)
     if reading.error:
         return _error_fault(reading, body, _phase(reading, early="first_event"))
@@ -90,8 +90,8 @@ def _content_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: byte
         return Fault(
             phase, "bad_json", f"not JSON: {_text(reading.bad_json)}{_blank_line(reading)}"
         )
-    said = reading.event_ns or (reading.finish_reason and not _ended_oddly(reading))
-    if not said and (other := other_api(body, reading.api)) is not None:
+    has_content = reading.event_ns or (reading.finish_reason and not _ended_oddly(reading))
+    if not has_content and (other := other_api(body, reading.api)) is not None:
         return Fault(
             "body", "not_sse", f"the answer is one of {other}, not of {reading.api}{_odd(reading)}"
         )
@@ -99,7 +99,7 @@ def _content_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: byte
         if reading.event_ns or (reading.finish_reason and not _ended_oddly(reading)):
             return None
         return Fault("body", "empty_answer", f"there is no answer in it: {_text(body)}")
-    if not reading.said_its_end:
+    if not reading.stated_its_end:
         if reading.first_event is None:
             return Fault("body", "empty_answer", f"the answer has no event{_odd(reading)}")
         text = f"the stream ended without {reading.ends_with}{_odd(reading)}"
@@ -134,22 +134,22 @@ def _phase(reading: AnswerReading, *, early: ErrorPhase) -> ErrorPhase:
     return early if reading.first_event is None else "stream"
 
 
-def _asks_to_wait(response: ResponseReader) -> bool:
+def _states_a_wait(response: ResponseReader) -> bool:
     """Return whether a refusal has a time to wait, in a header or its body: then it is a limit, else a failure."""
-    return response.header("retry-after") is not None or asked_wait_s(response, 0.0) is not None
+    return response.header("retry-after") is not None or stated_wait_s(response, 0.0) is not None
 
 
-def _status_fault(status: int, asks_to_wait: bool, body: bytes) -> Fault:
+def _status_fault(status: int, states_a_wait: bool, body: bytes) -> Fault:
     error = error_in(body)
-    said = words_of(error) if error else _text(body)
-    throttled = status in _THROTTLED or asks_to_wait or is_throttle(status, error or said)
+    words = words_of(error) if error else _text(body)
+    throttled = status in _THROTTLED or states_a_wait or is_throttle(status, error or words)
     outcome: Outcome = "throttled" if throttled else "error"
-    text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    text = f"HTTP {status}: {words}" if words else f"HTTP {status}"
     if error and not throttled and is_filter(error):
         return Fault("headers", "content_filter", text, "filtered")
     kind: ErrorKind = "http_status"
     if throttled and status not in NOT_NOW:
-        kind = refusal_kind(error or said)
+        kind = refusal_kind(error or words)
     return Fault("headers", kind, text, outcome)
 
 

@@ -55,7 +55,7 @@ class ResponseReader(msgspec.Struct, eq=False):
     _length_known: bool = False
     _informational: bool = False
     _continued: bool = False
-    _whole: int = 0
+    _complete_pieces: int = 0
     _closing: bool = False
     _measured: int = 0
     _after_event: int = 0
@@ -102,7 +102,7 @@ class ResponseReader(msgspec.Struct, eq=False):
         if self.headers_at is None:
             self.early += data
         if self.surplus:
-            del self.pieces[self._whole :]
+            del self.pieces[self._complete_pieces :]
 
     def _refused(self, words: str, data: bytes) -> None:
         """Read on where HTTP defines what the head means; else that is the response's fault.
@@ -112,14 +112,14 @@ class ResponseReader(msgspec.Struct, eq=False):
         raw = self.early + data
         if self.headers_at is not None and self.chunked and is_of_fields(words):
             self.complete = True
-            self._whole = len(self.pieces)
+            self._complete_pieces = len(self.pieces)
         elif self.headers_at is not None or not may_be_sound(words, raw):
             self.fault = in_words(words, raw)
         else:
             self._parser = _UntilHead(self)
-            self.read_anew(raw)
+            self.read_again(raw)
 
-    def read_anew(self, raw: bytes) -> None:
+    def read_again(self, raw: bytes) -> None:
         """Begin again with a head that was refused, once it is whole."""
         try:
             head = sound_head(raw)
@@ -276,7 +276,7 @@ class ResponseReader(msgspec.Struct, eq=False):
             self._informational = False
         elif not self.complete:
             self.complete = True
-            self._whole = len(self.pieces)
+            self._complete_pieces = len(self.pieces)
             self.keep_alive = self._parser.should_keep_alive() and not self._closing
 
 
@@ -288,7 +288,7 @@ class _UntilHead:
 
     def feed_data(self, data: bytes | memoryview) -> None:
         """See httptools."""
-        self._response.read_anew(self._response.early + bytes(data))
+        self._response.read_again(self._response.early + bytes(data))
 
 
 def _name(name: bytes) -> str:

@@ -33,8 +33,8 @@ def refusal(status: int, reason: str) -> Fault:
         503: "it cannot reach the target",
         504: "the target did not answer it in time",
     }.get(status)
-    said = f"{status} {reason}".rstrip()
-    text = f"it refused the tunnel with HTTP {said}" + (f" ({meaning})" if meaning else "")
+    status_line = f"{status} {reason}".rstrip()
+    text = f"it refused the tunnel with HTTP {status_line}" + (f" ({meaning})" if meaning else "")
     return Fault("connect", "http_status", text)
 
 

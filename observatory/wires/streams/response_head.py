@@ -79,8 +79,8 @@ def _of_lf(head: bytes, raw: bytes) -> Head | None:
             raise ValueError("the lines of the head end in LF and in CRLF")
         return None
     lines = head.replace(b"\n", b"\r\n")
-    whole = sound_head(lines + raw[len(head) :])
-    return whole and whole._replace(of_lf=True)
+    found = sound_head(lines + raw[len(head) :])
+    return found and found._replace(of_lf=True)
 
 
 def in_words(words: str, start: bytes) -> str:

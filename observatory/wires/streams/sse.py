@@ -64,13 +64,13 @@ def _by_blank_lines(body: bytes, start: int) -> Iterator[Event]:
     for number, block in enumerate(blocks):
         begin, at = at, at + len(block) + 2
         # A body that ends in one line end lacks only the blank line.
-        end, whole = (at, True) if number < last else (len(body), False)
+        end, complete = (at, True) if number < last else (len(body), False)
         if block.startswith(b"data: ") and b"\n" not in block:
-            yield block[6:], b"", end, whole
+            yield block[6:], b"", end, complete
         elif block:
             lines = block.split(b"\n")
             ends = accumulate((len(line) + 1 for line in lines), initial=begin)
-            yield from _events_of(lines, ends, end, whole)
+            yield from _events_of(lines, ends, end, complete)
 
 
 def _by_lines(body: bytes, start: int) -> Iterator[Event]:
@@ -92,25 +92,27 @@ def _by_lines(body: bytes, start: int) -> Iterator[Event]:
     yield from _events_of(lines, ends, len(body), False)
 
 
-def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> Iterator[Event]:
+def _events_of(
+    lines: list[bytes], ends: Iterable[int], end: int, complete: bool
+) -> Iterator[Event]:
     """Yield the event of a block's lines, complete at `end`, or one for each of its lines of data.
 
     ends: where the block begins, then where each line ended, the LF or CR included.
     """
     if len(lines) > 1 and sum(line.startswith(b"data:") for line in lines) > 1:
-        events = _one_a_line(lines, ends, end, whole)
+        events = _one_a_line(lines, ends, end, complete)
         if events:
             yield from events[:-1]
             for data, name in _outside(_fields(lines)[2], alone=False):
-                yield data, name, end, whole
+                yield data, name, end, complete
             yield events[-1]
             return
     found, named, others = _fields(lines)
     if others:  # before the data, which may be the stream's end
         for data, name in _outside(others, alone=found is None):
-            yield data, name, end, whole
+            yield data, name, end, complete
     if found is not None or is_error_name(named) or is_done_name(named):
-        yield found or b"", named, end, whole
+        yield found or b"", named, end, complete
 
 
 def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]]:
@@ -119,12 +121,12 @@ def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]
     llama.cpp sends `error: {...}`, some gateways their error's JSON alone. alone: no line of the block is data.
     """
     joined = b"\n".join(lines)
-    if alone and len(lines) > 1 and _is_whole(joined.strip()):
+    if alone and len(lines) > 1 and _is_complete(joined.strip()):
         yield joined, NO_FIELD
         return
     for line in lines:
         if line.startswith(b"{"):
-            if _is_whole(line.rstrip()):
+            if _is_complete(line.rstrip()):
                 yield line, NO_FIELD
             continue
         if is_bare_done(line):
@@ -138,7 +140,7 @@ def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]
             yield value or field, b"error"
 
 
-def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> list[Event]:
+def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, complete: bool) -> list[Event]:
     """Return an event for each line of data, where each is an event's whole data; else none.
 
     In a body that is cut off the last line may be a part of one.
@@ -153,18 +155,18 @@ def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) 
             name = value
         if field != b"data":
             continue
-        sound = whole or number < last
-        if sound and not _is_whole(value):
+        sound = complete or number < last
+        if sound and not _is_complete(value):
             return []
         events.append((value, name, stop if number < last else end, sound))
         name = b""
-    if whole:
+    if complete:
         data, name, _, _ = events.pop()
         events.append((data, name, end, True))
     return events
 
 
-def _is_whole(data: bytes) -> bool:
+def _is_complete(data: bytes) -> bool:
     """Return whether a line of data is an event's whole data."""
     if data == b"[DONE]" or is_done(data):
         return True

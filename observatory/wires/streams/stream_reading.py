@@ -166,11 +166,11 @@ class _Blocks:
                 taken = 0
                 yield
         begin, rest = self._offset, body[self._offset :]
-        for data, name, end, whole in split_events(rest):
+        for data, name, end, complete in split_events(rest):
             self._advance(begin + end)
-            if whole and lacks_blank_line(rest, end):
+            if complete and lacks_blank_line(rest, end):
                 self._reading.note_odd(ONE_LINE_END)
-            self._reading.event(data, name, self._instants[self._read], self._read, whole)
+            self._reading.event(data, name, self._instants[self._read], self._read, complete)
 
     def _many_usual(self) -> int:
         """Take in the usual events that come next; return how many, 0 where they are not as usual."""
@@ -209,9 +209,9 @@ class _Blocks:
             if not pieces:
                 return [], 0
         inside = list(map(usual.text, pieces))
-        whole = before + (event_end + before).join(inside) + event_end
-        if self._body.startswith(whole, self._offset):
-            return inside, len(whole)
+        event = before + (event_end + before).join(inside) + event_end
+        if self._body.startswith(event, self._offset):
+            return inside, len(event)
         self._piece = _UNKNOWN
         return self._of_bytes()
 
@@ -334,19 +334,19 @@ def _usual(block: bytes) -> _Usual | None:
     Between its bytes before and after is a JSON string without its quotes: with any other string in its place, the
     event still holds nothing else. That is checked, not assumed.
     """
-    said = _said(block)
-    if said is None:
+    only_text = _only_text(block)
+    if only_text is None:
         return None
-    field, text = said
+    field, text = only_text
     literal = _encode(text)
     at = block.rfind(literal)
     before, after = block[: at + 1], block[at + len(literal) - 1 :]
-    if at < 0 or _said(before + _encode(text + "+")[1:-1] + after) != (field, text + "+"):
+    if at < 0 or _only_text(before + _encode(text + "+")[1:-1] + after) != (field, text + "+"):
         return None  # not found as written, or the same string in another place
     return _Usual(field, before, after)
 
 
-def _said(block: bytes) -> tuple[str, str] | None:
+def _only_text(block: bytes) -> tuple[str, str] | None:
     """Return (field, text) of an event that holds nothing else."""
     if block[:6] != b"data: " or b"\n" in block:
         return None
@@ -371,12 +371,12 @@ def _read_events(
     """Yield any body, by its lines."""
     ends, instants = arrivals
     read = 0
-    for number, (data, name, end, whole) in enumerate(split_events(body), start=1):
+    for number, (data, name, end, complete) in enumerate(split_events(body), start=1):
         while ends[read] < end:
             read += 1
-        if whole and lacks_blank_line(body, end):
+        if complete and lacks_blank_line(body, end):
             reading.note_odd(ONE_LINE_END)
-        reading.event(data, name, instants[read], read, whole)
+        reading.event(data, name, instants[read], read, complete)
         if reading.saw_done:
             return
         if number % EVENTS_A_STEP == 0:

@@ -55,7 +55,7 @@ _ROUNDED_S = 1.0
 """A wait that was cut or rounded to whole seconds differs from the exact one by less than this."""
 
 
-def asked_wait_s(
+def stated_wait_s(
     response: ResponseReader, unix_s: float, *, refused: bool | None = None
 ) -> float | None:
     """Return seconds to wait from the response's own moment, at most MOST_WAIT_S; None where none are named.
@@ -89,10 +89,10 @@ def _by_header(response: ResponseReader, now_s: float, prefix: str) -> float | N
     The longest where there are several. Milliseconds are the exact spelling of whole seconds.
     """
     exact = _longest(response, {prefix + name for name in RETRY_MS}, 1e-3, now_s)
-    whole = _longest(response, {prefix + name for name in RETRY_S}, 1.0, now_s)
-    if exact is None or whole is None:
-        return exact if whole is None else whole
-    return exact if whole - exact < _ROUNDED_S else whole
+    rounded = _longest(response, {prefix + name for name in RETRY_S}, 1.0, now_s)
+    if exact is None or rounded is None:
+        return exact if rounded is None else rounded
+    return exact if rounded - exact < _ROUNDED_S else rounded
 
 
 def _longest(
@@ -109,9 +109,9 @@ def _longest(
 
 def _waits_of(value: str, unit_s: float, now_s: float) -> list[float]:
     """Return the waits of one header, which is a list where a proxy joined several."""
-    whole = wait_of(value, unit_s, now_s)
-    if whole is not None:
-        return [whole]
+    seconds = wait_of(value, unit_s, now_s)
+    if seconds is not None:
+        return [seconds]
     parts = _BETWEEN.split(value)
     found = (wait_of(part, unit_s, now_s) for part in parts) if len(parts) > 1 else ()
     return [wait for wait in found if wait is not None]

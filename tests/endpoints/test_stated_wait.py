@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from observatory.connect.masking import Masker
 from observatory.wires.answer_headers import kept_headers
-from observatory.wires.failures.asked_wait import MOST_WAIT_S, asked_wait_s
+from observatory.wires.failures.stated_wait import MOST_WAIT_S, stated_wait_s
 from observatory.wires.failures.wait_texts import duration_s, wait_in_words_s
 from observatory.wires.streams.http_response import ResponseReader
 
@@ -29,7 +29,7 @@ def refusal(*headers: str, body: Any = b"", status: int = 429) -> ResponseReader
 
 
 def asked(*headers: str, unix_s: float = NOW_S - 500, **more: Any) -> float | None:
-    return asked_wait_s(refusal(*headers, **more), unix_s)
+    return stated_wait_s(refusal(*headers, **more), unix_s)
 
 
 @pytest.fixture(params=["UTC", "America/New_York", "Asia/Tokyo"])
@@ -231,7 +231,7 @@ def test_a_header_wins_over_the_body_and_the_body_over_the_limits() -> None:
 )
 def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None) -> None:
     assert asked(body=info("39s"), status=status) == seconds
-    assert asked_wait_s(refusal(body=info("39s"), status=status), NOW_S, refused=True) == 39.0
+    assert stated_wait_s(refusal(body=info("39s"), status=status), NOW_S, refused=True) == 39.0
 
 
 @pytest.mark.parametrize(
