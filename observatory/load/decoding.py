@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import gevent
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 Steps = Generator[None, None, DecodedAnswer]
 
 
+@dataclass(eq=False)
 class DecodeQueue:
     """Ended requests in flight, oldest first.
 
@@ -43,24 +45,19 @@ class DecodeQueue:
     idle is called when there is nothing left to do, failed when one of these raises in the hub.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        record: Callable[[InFlight, DecodedAnswer], RequestRecord],
-        write: Callable[[list[RequestRecord]], None],
-        idle: Callable[[], None],
-        failed: Callable[[Exception], None],
-    ) -> None:
-        self._failed = failed
+    endpoint: InitVar[Endpoint]
+    record: Callable[[InFlight, DecodedAnswer], RequestRecord]
+    write: Callable[[list[RequestRecord]], None]
+    idle: Callable[[], None]
+    failed: Callable[[Exception], None]
+    _queue: deque[InFlight] = field(default_factory=deque)
+    _queued_bytes: int = 0
+    _done: list[RequestRecord] = field(default_factory=list)
+    _current: tuple[InFlight, Steps] | None = None
+    _scheduled: bool = False
+
+    def __post_init__(self, endpoint: Endpoint) -> None:
         self._decoding = endpoint.decoding
-        self._record = record
-        self._write = write
-        self._idle = idle
-        self._queue: deque[InFlight] = deque()
-        self._queued_bytes = 0
-        self._done: list[RequestRecord] = []
-        self._current: tuple[InFlight, Steps] | None = None
-        self._scheduled = False
         loop = gevent.get_hub().loop
         self._timer: Any = loop.timer(0.0)
         self._timer.priority = loop.MINPRI
@@ -87,7 +84,7 @@ class DecodeQueue:
         while self._queue or self._current is not None:
             record = self._step()
             if record is not None:
-                self._write([record])
+                self.write([record])
         self._flush()
 
     def close(self) -> None:
@@ -98,7 +95,7 @@ class DecodeQueue:
         """Write the records of what was decoded where it ended."""
         done, self._done = self._done, []
         if done:
-            self._write(done)
+            self.write(done)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -111,7 +108,7 @@ class DecodeQueue:
         try:
             self._turn()
         except Exception as error:
-            self._failed(error)
+            self.failed(error)
 
     def _turn(self) -> None:
         self._flush()
@@ -125,11 +122,11 @@ class DecodeQueue:
             if time.monotonic_ns() - began > TURN_NS * times:
                 break
         if records:
-            self._write(records)
+            self.write(records)
         if len(self):
             self._schedule()
         else:
-            self._idle()
+            self.idle()
 
     def _step(self) -> RequestRecord | None:
         """Decode some events further with the oldest; its record when that was the end."""
@@ -154,11 +151,11 @@ class DecodeQueue:
         try:
             next(steps)
         except StopIteration as stop:
-            return self._record(in_flight, stop.value)
+            return self.record(in_flight, stop.value)
         except Exception as error:
             # Our bug must not cost the record: issued = recorded.
             _log.exception("request %d could not be decoded", in_flight.index)
-            return self._record(in_flight, self._undecoded(in_flight, error))
+            return self.record(in_flight, self._undecoded(in_flight, error))
         return None
 
     def _undecoded(self, in_flight: InFlight, error: Exception) -> DecodedAnswer:

@@ -7,7 +7,7 @@ It holds the prompts' text, which no death of a process may leave on a disk.
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,51 +67,43 @@ def handed_over(folder: Path, handoff: Handoff) -> Iterator[tuple[str, tuple[int
     The prompts' text lies in memory alone, so that no death of ours leaves it on a disk; where the
     kernel has no such files it lies in `folder`, which is private and is swept.
     """
-    descriptor = _in_memory(msgspec.msgpack.encode(handoff))
-    if descriptor is None:
-        path = write_handoff(folder, handoff)
-        try:
-            yield str(path), ()
-        finally:
-            path.unlink(missing_ok=True)
-        return
+    with _file_in_memory() as descriptor:
+        if descriptor is not None:
+            put_handoff(descriptor, handoff)
+            yield f"{_DESCRIPTORS}/{descriptor}", (descriptor,)
+            return
+    path = write_handoff(folder, handoff)
     try:
-        yield f"{_DESCRIPTORS}/{descriptor}", (descriptor,)
+        yield str(path), ()
     finally:
-        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
-def _in_memory(data: bytes) -> int | None:
-    """Return a descriptor of a file in memory that holds the data; None where there is no such thing."""
+@contextmanager
+def _file_in_memory() -> Iterator[int | None]:
+    """Yield a descriptor of an empty file in memory; None where there is no such thing."""
+    descriptor: int | None = None
     create = getattr(os, "memfd_create", None)
-    if create is None or not Path(_DESCRIPTORS).is_dir():
-        return None
+    if create is not None and Path(_DESCRIPTORS).is_dir():
+        with suppress(OSError):
+            descriptor = create("observatory-handoff")
     try:
-        descriptor: int = create("observatory-handoff")
-    except OSError:
-        return None
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(data)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextmanager
 def nameless_file() -> Iterator[int]:
     """Yield a descriptor of an empty file for a hand-off that a child makes: in memory where there are such files,
     else on the disk under no name, so that no death leaves it there."""
-    descriptor = _in_memory(b"")
-    if descriptor is None:
-        with tempfile.TemporaryFile() as file:
-            yield file.fileno()
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with _file_in_memory() as descriptor:
+        if descriptor is not None:
+            yield descriptor
+            return
+    with tempfile.TemporaryFile() as file:
+        yield file.fileno()
 
 
 def put_handoff(descriptor: int, handoff: Handoff) -> None:

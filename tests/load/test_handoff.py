@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_children_read_it_by_an_inherited_descriptor(tmp_path: Path) -> None:
 def test_it_is_a_private_file_where_memory_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_in_memory", lambda data: None)
+    monkeypatch.setattr(module, "_file_in_memory", nullcontext)
     given = handoff(CLOSED)
     with handed_over(tmp_path, given) as (path, descriptors):
         assert Path(path).stat().st_mode & 0o777 == 0o600 and descriptors == ()
@@ -60,7 +61,7 @@ def test_one_that_a_child_makes_has_no_name(
 ) -> None:
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
     if not memory:
-        monkeypatch.setattr(module, "_in_memory", lambda data: None)
+        monkeypatch.setattr(module, "_file_in_memory", nullcontext)
     given = handoff(CLOSED)
     with nameless_file() as descriptor:
         put_handoff(descriptor, given)
