@@ -227,3 +227,8 @@ def test_an_answer_holds_all_runs_and_the_best_ones_ceiling() -> None:
     assert answer.highest_demand_a_minute == 180
     assert answer.requests == first.sent + second.sent
     assert answer_of([]) is None
+
+
+def test_what_scripts_read_keeps_its_names() -> None:
+    advice = msgspec.json.decode(msgspec.json.encode(seen(SOUNDED)))["told"]
+    assert advice == {"refusals": 0, "enough": None, "told_s": None, "real_s": None}

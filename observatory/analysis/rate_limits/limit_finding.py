@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,17 +81,16 @@ class FoundLimit:
     reason: Unfound | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAdvice:
+class RetryAdvice(msgspec.Struct, frozen=True):
     """Whether refusals stated the true wait. refusals: those of which it can be known.
 
     enough: the share after which, once the wait was over, something was let in. stated_s, real_s: medians
-    of the wait that was stated and of the time until the next one was let in.
+    of the wait that was stated (JSON: told_s) and of the time until the next one was let in.
     """
 
     refusals: int
     enough: float | None = None
-    stated_s: float | None = None
+    stated_s: float | None = msgspec.field(default=None, name="told_s")
     real_s: float | None = None
 
 

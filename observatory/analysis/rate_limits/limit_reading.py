@@ -80,7 +80,7 @@ class LimitsSeen(msgspec.Struct, frozen=True):
     each: float
     by_usage: float | None
     advertised: RateLimitHeaders
-    retry_advice: RetryAdvice
+    retry_advice: RetryAdvice = msgspec.field(name="told")
     statuses: dict[str, int]
     named: list[Unit]
     words: str | None
