@@ -278,7 +278,7 @@ def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Works
     target |= {"adapters": adapters, "ask": [*(one["name"] for one in adapters), "base"]}
     workspace.environment["CANARY"] = "hf_canary4711"
     life = Life(workspace, target, steady="6s")
-    life.until("load", "VLLM::EngineCore", records=True)
+    life.until("its processes", "VLLM::Worker")
     life.end(*MEASURED)
     life.nothing_is_left()
     facts = life.manifest()["target"]
