@@ -37,6 +37,7 @@ SLOW = {
 start load generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
 MADE_ONCE = {"whole"}
 """Fixtures of a folder that one process makes for all of its tests; the others each process makes for itself."""
+ALONE = "pytest.mark.alone"
 SOAK_TIMES = 10
 """`--soak` multiplies the examples of each property by this."""
 
@@ -76,6 +77,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """End what forks were made of."""
     forked.stop()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module without a test that runs alone where only these run: it takes longer than some of them."""
+    if config.getoption("markexpr") != "alone" or collection_path.suffix != ".py":
+        return None
+    return True if ALONE not in collection_path.read_text(encoding="utf-8") else None
 
 
 @pytest.hookimpl(tryfirst=True)
