@@ -91,6 +91,12 @@ def open_workspace(results: Path | None = None, root: Path | None = None) -> Wor
         (Path(gettempdir()), "set TMPDIR to another folder"),
     ):
         check_text(path, fix)
+    # These never raise, as Path's may without the right to look.
+    there = next(path for path in (place, *place.parents) if os.path.exists(path))  # noqa: PTH110
+    if not os.path.isdir(there):  # noqa: PTH112
+        raise EnvironmentFailed(
+            "is no folder", where=str(there), fix="choose another folder with --results"
+        )
     return Workspace(root=base, results=place)
 
 

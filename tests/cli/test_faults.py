@@ -82,9 +82,14 @@ def test_a_signal_is_one_line_whatever_a_library_makes_of_it(
 
 def test_a_results_folder_that_is_a_file_or_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for place in ("file", "file/below", "/proc/nowhere"):
+    places = ("file", "file/below", "/proc/nowhere")
+    tried = [(["rebuild"], place) for place in places]
+    tried += [
+        (["runs", "list"], place) for place in places[:2]
+    ]
+    for verb, place in tried:
         done = subprocess.run(
-            [sys.executable, "-m", "observatory", "rebuild", "--results", place],
+            [sys.executable, "-m", "observatory", *verb, "--results", place],
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 4, done.stderr
