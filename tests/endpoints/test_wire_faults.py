@@ -10,7 +10,6 @@ from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.wire import ERROR_TEXT_LIMIT, decode
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import (
-    chunked,
     delta,
     event,
     head,
@@ -378,30 +377,3 @@ def test_an_answer_that_may_go_on_is_not_called_whole(pieces: list[bytes]) -> No
     attempt = read(stream(pieces)[:-1], fault=fault).attempt
     assert attempt.error_kind in ("stall", "bad_finish")
     assert "whole" not in (attempt.error_text or "")
-
-
-DOCUMENT = b'{"choices": [{"index": 0, "message": {"content": "one"}, "finish_reason": "stop"}]}'
-EVENTS = [event(delta(content="one")), event(delta(finish_reason="stop")), event("[DONE]")]
-
-
-@pytest.mark.parametrize("coding", ["utf-8", "gzip", "br"])
-@pytest.mark.parametrize("pieces", [EVENTS, [DOCUMENT]], ids=["stream", "document"])
-def test_a_body_that_is_text_is_read_whatever_its_content_encoding(
-    coding: str, pieces: list[bytes]
-) -> None:
-    """agentgateway leaves br on what it decompressed (its issue 3040); others write a charset there."""
-    reads = [head("Transfer-Encoding: chunked", f"Content-Encoding: {coding}"), *chunked(pieces)]
-    answer = read(reads)
-    assert (answer.attempt.outcome, answer.text) == ("ok", "one")
-
-
-@pytest.mark.parametrize("lines", [1, 255, 256, 5_000])
-@pytest.mark.parametrize("streaming", [True, False])
-def test_blank_lines_before_a_whole_answer_are_passed_over(lines: int, streaming: bool) -> None:
-    """DeepSeek sends one a second until the answer begins (api-docs.deepseek.com, "Rate Limit")."""
-    reads = [
-        head("Transfer-Encoding: chunked", kind="application/json"),
-        *chunked([b"\n" * lines, DOCUMENT]),
-    ]
-    answer = read(reads, streaming=streaming)
-    assert (answer.attempt.outcome, answer.text, answer.attempt.streamed) == ("ok", "one", False)

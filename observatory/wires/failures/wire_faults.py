@@ -1,5 +1,7 @@
 """Find the fault that ended an attempt, if any: the transport's, or the one stated in the response. Pure."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.wires.answer_reading import AnswerReading
@@ -27,7 +29,7 @@ def final_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: bytes) 
         return http_attempt.fault or Fault("headers", "client", "no answer was waited for")
     if not 200 <= response.status < 300:
         wait = response.status == 503 and _states_a_wait(response)
-        return _status_fault(response.status, wait, body)
+        return _status_fault(response.status, wait, body, response.header("location"))
     if reading.error:
         return _error_fault(reading, body, _phase(reading, early="first_event"))
     if reading.bad_end is not None:
@@ -139,9 +141,11 @@ def _states_a_wait(response: ResponseReader) -> bool:
     return response.header("retry-after") is not None or stated_wait_s(response, 0.0) is not None
 
 
-def _status_fault(status: int, states_a_wait: bool, body: bytes) -> Fault:
+def _status_fault(status: int, states_a_wait: bool, body: bytes, location: str | None) -> Fault:
     error = error_in(body)
     words = words_of(error) if error else _text(body)
+    if location and 300 <= status < 400:
+        words = f"it redirects to {_address(location)}"
     throttled = status in _THROTTLED or states_a_wait or is_throttle(status, error or words)
     outcome: Outcome = "throttled" if throttled else "error"
     text = f"HTTP {status}: {words}" if words else f"HTTP {status}"
@@ -151,6 +155,15 @@ def _status_fault(status: int, states_a_wait: bool, body: bytes) -> Fault:
     if throttled and status not in NOT_NOW:
         kind = refusal_kind(error or words)
     return Fault("headers", kind, text, outcome)
+
+
+def _address(location: str) -> str:
+    """Return where a redirect leads, without credentials, query and fragment."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "something that is no URL"
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _text(body: bytes) -> str:
