@@ -84,9 +84,7 @@ def test_a_results_folder_that_is_a_file_or_cannot_be_made_is_one_line(tmp_path:
     (tmp_path / "file").write_text("")
     places = ("file", "file/below", "/proc/nowhere")
     tried = [(["rebuild"], place) for place in places]
-    tried += [
-        (["runs", "list"], place) for place in places[:2]
-    ]
+    tried += [(["runs", "list"], place) for place in places[:2]]
     for verb, place in tried:
         done = subprocess.run(
             [sys.executable, "-m", "observatory", *verb, "--results", place],
