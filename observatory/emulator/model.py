@@ -35,33 +35,28 @@ class Prepared:
         return self.script.stream() if self.stream else self.script.unstreamed()
 
 
+@dataclass(eq=False)
 class EmulatedModel:
     """Its state. key: what `Authorization: Bearer` must carry under /v1; None takes anything.
 
     clock is the event loop's, in seconds.
     """
 
-    def __init__(
-        self,
-        profile: Profile,
-        name: str,
-        clock: Callable[[], float],
-        *,
-        key: str | None = None,
-        truth: TruthLog | None = None,
-    ) -> None:
-        self.profile = profile
-        self.name = name
-        self.key = key
-        self.truth = truth
+    profile: Profile
+    name: str
+    clock: Callable[[], float]
+    key: str | None = None
+    truth: TruthLog | None = None
+    requests: int = 0
+    connections: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        profile = self.profile
         self.slots = Slots(profile.slots)
-        self.pace = DelayFactor(profile.slowdown, profile.drift, self.slots, clock)
+        self.pace = DelayFactor(profile.slowdown, profile.drift, self.slots, self.clock)
         self.lateness = WriteLateness()
-        self.requests = 0
-        self.connections = 0
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
-        self._clock = clock
         self._draws = ServerDraws(profile)
         self._allowance = Allowance(profile.limits)
         self._cache = CachedPrompts(profile.prompt_cache)
@@ -90,7 +85,7 @@ class EmulatedModel:
         limit_headers = _LIMIT_HEADERS.get(request.kind, openai_limit)
         if self._allowance.limited:
             limits, over = self._allowance.admit(
-                self._clock(), len(tokens) + (request.limit or 0), self.name, limit_headers
+                self.clock(), len(tokens) + (request.limit or 0), self.name, limit_headers
             )
             if over is not None:
                 return over, limits, "limit"

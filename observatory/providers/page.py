@@ -71,7 +71,10 @@ def tables() -> str:
         "### What was tried, and what was only read",
         _table(
             ["provider", "with a key", "without one"],
-            ([p.title, _tried(p), _held_against(p)] for p in known),
+            (
+                [p.title, p.tried_with_key or "no: no key was available", _held_against(p)]
+                for p in known
+            ),
         ),
         "### Sources",
         *(_sources(p) for p in known),
@@ -140,10 +143,6 @@ def _shortened(names: tuple[str, ...]) -> list[str]:
         "-".join(shape).replace("{}", kind[0] if len(kind) == 1 else f"{{{','.join(kind)}}}")
         for shape, kind in found.items()
     ]
-
-
-def _tried(provider: Provider) -> str:
-    return provider.tried_with_key or "no: no key was available"
 
 
 def _held_against(provider: Provider) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from observatory.wires.failures.ratelimit_fields import FIELDS, Quota, binding, quotas_of
+from observatory.wires.failures.wait_texts import number_of
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
@@ -182,7 +183,7 @@ def _three(
         return None, None, None
     return (
         _limit(named.get(family.limit)),
-        _count(named.get(family.remaining)),
+        number_of(named.get(family.remaining)),
         reset_s(named.get(family.reset), unix_s),
     )
 
@@ -205,7 +206,7 @@ def reset_s(text: str | None, unix_s: float) -> float | None:
     text = (text or "").strip()
     if _DURATION.fullmatch(text):
         return sum(float(amount) * _UNITS_S[unit] for amount, unit in _PART.findall(text))
-    number = _count(text)
+    number = number_of(text)
     if number is not None:
         if number >= _EPOCH_S:
             return max(0.0, number / (1000 if number >= _EPOCH_MS else 1) - unix_s)
@@ -219,18 +220,9 @@ def reset_s(text: str | None, unix_s: float) -> float | None:
 
 
 def _limit(text: str | None) -> float | None:
-    number = _count(text)
+    number = number_of(text)
     return number if number is not None and _is_limit(number) else None
 
 
 def _is_limit(number: float) -> bool:
     return _LEAST_LIMIT <= number <= _MOST_LIMIT
-
-
-def _count(text: str | None) -> float | None:
-    """Return a finite number of at least 0."""
-    try:
-        value = float(text) if text else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
