@@ -6,6 +6,7 @@ import msgspec
 
 from observatory.core.caps_spent import CapsSpent
 from observatory.core.clock import Anchor
+from observatory.core.money.quotes import Quote
 from observatory.core.plan import PRIMING
 from observatory.core.sample import EnergyRow
 from observatory.core.stored_scenario import StoredScenario, stored_scenario
@@ -117,6 +118,15 @@ def through(transport: str | None) -> str | None:
     return "through the openai client" if transport == "sdk" else None
 
 
+class ReportedSettings(msgspec.Struct, frozen=True):
+    """What an engine reported of itself as it started. arguments: those that differ from its defaults."""
+
+    arguments: dict[str, Any] | None = None
+    init_s: float | None = None
+    kv_cache_tokens: float | None = None
+    kv_cache_gib: float | None = None
+
+
 class TargetFacts(msgspec.Struct, frozen=True):
     """The target as it was opened: no key, no credentials, no query; prices as they were applied."""
 
@@ -187,16 +197,41 @@ class TargetFacts(msgspec.Struct, frozen=True):
         return (self.settings.get("profile") or {}).get("faults") or {}
 
     @property
+    def gpus(self) -> list[str]:
+        """Return the GPUs that it is configured to use, as they were given: by number or by another name."""
+        found = self.settings.get("gpus")
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+    @property
     def gpu_devices(self) -> frozenset[str]:
         """Return the GPUs that it is configured to use, by NVML's names; those given by another name
         (a UUID) only where the driver resolved it (settings gpu_devices)."""
         found = self.settings.get("gpu_devices")
-        given = self.settings.get("gpus")
-        numbers = given if isinstance(given, list) else []
         named = found if isinstance(found, list) else []
         return frozenset(
-            {str(name) for name in named} | {f"gpu{one}" for one in numbers if str(one).isdecimal()}
+            {str(name) for name in named} | {f"gpu{one}" for one in self.gpus if one.isdecimal()}
         )
+
+    @property
+    def layers_on_gpu(self) -> int:
+        """Return how many layers llama.cpp put on a GPU, -1 for all; 0 for another engine."""
+        return self.settings.get("n_gpu_layers") or 0
+
+    @property
+    def adapters(self) -> list[str]:
+        """Return the names of the LoRA adapters that it serves."""
+        return [one.get("name", "") for one in self.settings.get("adapters") or []]
+
+    @property
+    def proxy(self) -> str | None:
+        """Return "host:port" of the proxy that it was reached through; None without one."""
+        found = self.settings.get("proxy")
+        return None if found == "none" else found
+
+    @property
+    def reported(self) -> ReportedSettings:
+        """Return what the engine reported of itself; empty where it reported nothing."""
+        return msgspec.convert(self.settings.get("resolved") or {}, ReportedSettings)
 
 
 class IdleWindow(msgspec.Struct, frozen=True):
@@ -272,9 +307,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: sentences that name the factors which change together, so that neither's effect is known."""
 
     @property
+    def quoted(self) -> Quote | None:
+        """Return the quote, typed."""
+        return None if self.quote is None else msgspec.convert(self.quote, Quote)
+
+    @property
     def stored(self) -> StoredScenario:
         """Return the parts of the scenario that code reads."""
         return stored_scenario(self.scenario)
+
+    @property
+    def cores_usable(self) -> int | None:
+        """Return the cores that the load generator was allowed to use; None where they are not known."""
+        return self.environment.get("cores_usable")
+
+    @property
+    def cores_logical(self) -> int | None:
+        """Return the logical cores of the load generator's machine; None where they are not known."""
+        return self.environment.get("cores_logical")
 
     @property
     def sound(self) -> bool:

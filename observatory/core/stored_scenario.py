@@ -20,6 +20,8 @@ class StoredLengths(msgspec.Struct, frozen=True):
 class StoredWorkload(msgspec.Struct, frozen=True):
     """What was sent. cache: natural, cold or warm."""
 
+    kind: str = ""
+    tasks: list[str] = []
     cache: str | None = None
     stream: bool = True
     ignore_eos: bool = False
@@ -27,10 +29,23 @@ class StoredWorkload(msgspec.Struct, frozen=True):
     output_tokens: StoredLengths | None = None
 
 
+class StoredArrivals(msgspec.Struct, frozen=True):
+    """When requests were sent: the kind of arrival process."""
+
+    kind: str = ""
+
+
+class StoredPage(msgspec.Struct, frozen=True):
+    """A page of metrics, by its address without a query."""
+
+    url: str = ""
+
+
 class StoredProbe(msgspec.Struct, frozen=True):
     """A remote probe; targets: those that its host serves, None for all."""
 
     name: str = ""
+    url: str = ""
     targets: list[str] | None = None
 
 
@@ -40,6 +55,8 @@ class StoredTelemetry(msgspec.Struct, frozen=True):
     interval: str = "1s"
     pue: float | None = None
     grid: dict[str, Any] | None = None
+    dcgm: str | None = None
+    prometheus: list[StoredPage] = []
     probes: list[StoredProbe] | None = None
 
     @property
@@ -55,12 +72,12 @@ class StoredSlo(msgspec.Struct, frozen=True):
     attainment: float = 0.99
 
 
-class StoredBudget(msgspec.Struct, frozen=True):
+class StoredBudget(msgspec.Struct, frozen=True, omit_defaults=True):
     """The caps of the run; None: no cap."""
 
+    usd: float | None = None
     requests: int | None = None
     output_tokens: int | None = None
-    usd: float | None = None
 
 
 class StoredStage(msgspec.Struct, frozen=True):
@@ -68,11 +85,17 @@ class StoredStage(msgspec.Struct, frozen=True):
 
     timing: dict[str, Any] | None = None
 
+    @property
+    def steady(self) -> str | None:
+        """Return the length of its steady window as the file gives it; None where it has no timing of its own."""
+        return None if self.timing is None else self.timing.get("steady")
+
 
 class StoredScenario(msgspec.Struct, frozen=True):
     """A run's scenario as far as code reads it."""
 
     workload: StoredWorkload = StoredWorkload()
+    arrivals: StoredArrivals = StoredArrivals()
     telemetry: StoredTelemetry = StoredTelemetry()
     budget: StoredBudget = StoredBudget()
     slo: StoredSlo | None = None

@@ -11,22 +11,19 @@ from typing import NamedTuple
 import msgspec
 
 from observatory.core.counted_nouns import count_of
+from observatory.core.money.quotes import NOTHING, Assumption, Quote, QuoteSpread, StageQuote
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import Budget
+from observatory.core.stored_scenario import StoredBudget
 from observatory.core.worst_case import prompt_tokens_at_most
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import (
     ASSUMED_SPEED,
-    NOTHING,
-    Assumption,
     EarlierFigures,
     ObservedFigures,
-    Quote,
     QuoteLimits,
-    QuoteSpread,
     Speed,
-    StageQuote,
 )
 
 LOW_SHARE, EXPECTED_SHARE = 0.1, 0.5
@@ -89,7 +86,7 @@ def quote(
         prompt_tokens=_ordered([case.prompt for case in totals]),
         output_tokens=_ordered([case.output for case in totals]),
         usd=_ordered([case.usd for case in totals]) if known else None,
-        budget={name: cap for name, cap in budget.model_dump().items() if cap is not None},
+        budget=StoredBudget(**budget.model_dump()),
         capped=sorted(purse.used_up),
         assumptions=_assumptions(plan, prices, earlier, speed),
         open_high=open_high,

@@ -10,13 +10,13 @@ from typing import Any
 from observatory.core.clock import Anchor
 from observatory.core.errors import ObservatoryError
 from observatory.core.matrices.design import Cell, Design
+from observatory.core.money.quotes import Quote
 from observatory.core.plan import Plan
 from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.price_rows import AppliedPrices
-from observatory.economics.quote_figures import Quote
 from observatory.endpoints.opened import OpenTarget
 from observatory.runner.checks.preflight import Preflight
 from observatory.runner.matrix_schedule import ScheduledCell

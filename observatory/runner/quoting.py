@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from observatory.core.errors import BadInput
+from observatory.core.money.quotes import Quote, QuoteSpread
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
@@ -17,9 +18,7 @@ from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import (
     ASSUMED_SPEED,
-    Quote,
     QuoteLimits,
-    QuoteSpread,
     Speed,
 )
 from observatory.endpoints.catalogue import unbounded_output

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from observatory.core.distribution import served_by
+from observatory.core.run import ReportedSettings
 from observatory.core.targets.catalogue import kind_traits
 from observatory.site.queries.run_row import RunRow
 
@@ -22,7 +23,8 @@ def engine_name(run: RunRow) -> str | None:
 
 def engine_facts(run: RunRow) -> list[tuple[str, str]]:
     """Return engine, build and model as (term, words); what is not known is left out."""
-    settings = _settings(run)
+    facts = run.facts
+    reported = facts.reported
     return [
         (term, str(words))
         for term, words in (
@@ -38,11 +40,11 @@ def engine_facts(run: RunRow) -> list[tuple[str, str]]:
             ("Quantisation", run.quantization),
             ("Licence", run.license),
             ("Tokenizer", run.tokenizer),
-            ("Adapters", _adapters(settings.get("adapters"))),
-            ("GPUs", _listed(settings.get("gpus"))),
-            ("Flags that differ from the defaults", _flags(settings)),
-            ("KV cache", _kv_cache(_resolved(settings))),
-            ("Engine ready in", _seconds(_resolved(settings).get("init_s"))),
+            ("Adapters", ", ".join(facts.adapters)),
+            ("GPUs", ", ".join(facts.gpus)),
+            ("Flags that differ from the defaults", _flags(reported)),
+            ("KV cache", _kv_cache(reported)),
+            ("Engine ready in", None if reported.init_s is None else f"{reported.init_s:.3g} s"),
             ("Its own log", _log(run)),
         )
         if words not in (None, "")
@@ -51,10 +53,12 @@ def engine_facts(run: RunRow) -> list[tuple[str, str]]:
 
 def engine_settings(run: RunRow) -> list[tuple[str, str]]:
     """Return the settings as they were resolved, in order of name; empty where none is known."""
-    settings = _settings(run)
+    settings = run.facts.settings
     own = {name: value for name, value in settings.items() if name not in _NOT_HERE}
     resolved = {
-        name: value for name, value in _resolved(settings).items() if name not in _HIDDEN_RESOLVED
+        name: value
+        for name, value in (settings.get("resolved") or {}).items()
+        if name not in _HIDDEN_RESOLVED
     }
     return _flat(own | resolved)
 
@@ -66,32 +70,19 @@ _OF_THE_ADDRESS = frozenset({"host", "port", "model_tag", "uds", "api_key"})
 """Flags with the address that it listens at, or that repeat the model."""
 
 
-def _settings(run: RunRow) -> dict[str, Any]:
-    facts = json.loads(run.target_facts or "{}")
-    settings = facts.get("settings")
-    return settings if isinstance(settings, dict) else {}
-
-
-def _resolved(settings: dict[str, Any]) -> dict[str, Any]:
-    found = settings.get("resolved")
-    return found if isinstance(found, dict) else {}
-
-
-def _flags(settings: dict[str, Any]) -> str | None:
+def _flags(reported: ReportedSettings) -> str | None:
     """Return the settings that the engine itself reports as other than its defaults."""
-    given = _resolved(settings).get("arguments")
-    if not isinstance(given, dict):
+    if reported.arguments is None:
         return None
-    named = _flat({name: value for name, value in given.items() if name not in _OF_THE_ADDRESS})
-    return ", ".join(f"{name} {value}" for name, value in named) or "none"
+    given = {name: v for name, v in reported.arguments.items() if name not in _OF_THE_ADDRESS}
+    return ", ".join(f"{name} {value}" for name, value in _flat(given)) or "none"
 
 
-def _kv_cache(resolved: dict[str, Any]) -> str | None:
-    tokens, gib = resolved.get("kv_cache_tokens"), resolved.get("kv_cache_gib")
-    if not isinstance(tokens, int | float):
+def _kv_cache(reported: ReportedSettings) -> str | None:
+    if reported.kv_cache_tokens is None:
         return None
-    size = f" in {gib:.3g} GiB" if isinstance(gib, int | float) else ""
-    return f"{tokens:,.0f} tokens{size}"
+    size = "" if reported.kv_cache_gib is None else f" in {reported.kv_cache_gib:.3g} GiB"
+    return f"{reported.kv_cache_tokens:,.0f} tokens{size}"
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -127,21 +118,6 @@ def parameters_in_words(parameters: int | None) -> str | None:
 
 def _other(reported: str | None, requested: str | None) -> str | None:
     return reported if reported != requested else None
-
-
-def _adapters(adapters: Any) -> str | None:
-    if not isinstance(adapters, list):
-        return None
-    names = [item.get("name", "") if isinstance(item, dict) else item for item in adapters]
-    return ", ".join(str(name) for name in names) or None
-
-
-def _listed(value: Any) -> str | None:
-    return ", ".join(str(item) for item in value) if isinstance(value, list) else value
-
-
-def _seconds(value: Any) -> str | None:
-    return f"{value:.3g} s" if isinstance(value, int | float) else None
 
 
 def _log(run: RunRow) -> str | None:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from observatory.analysis.comparison.compare import ComparedRun, differences
 from observatory.core.arrivals.catalogue import arrival_label
 from observatory.core.run import status_words
+from observatory.core.stored_scenario import StoredSlo, StoredStage, StoredWorkload
 from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
@@ -137,31 +138,27 @@ def order_of(member: MemberRun) -> tuple[str, bool, str]:
 
 def request_terms(run: RunRow) -> list[tuple[str, str]]:
     """Return what a run's scenario requested, as (term, words)."""
-    fields = json.loads(run.comparison_fields or "{}")
-    workload, arrivals = fields.get("workload") or {}, fields.get("arrivals") or {}
-    stages = fields.get("stages") or []
-    timings = {json.dumps(stage.get("timing"), sort_keys=True) for stage in stages}
+    requested = run.compared
     terms = [
-        ("Asked", _workload_words(workload)),
-        ("Cache", str(workload.get("cache", ""))),
-        ("Arrivals", arrival_label(arrivals.get("kind", ""))),
-        ("Steady state", _timing_words([json.loads(text) for text in sorted(timings)])),
-        ("Objective", _slo_words(fields.get("slo"))),
+        ("Asked", _workload_words(requested.workload)),
+        ("Cache", requested.workload.cache or ""),
+        ("Arrivals", arrival_label(requested.arrivals.kind)),
+        ("Steady state", _timing_words(requested.stages)),
+        ("Objective", _slo_words(requested.slo)),
     ]
     return [(term, words) for term, words in terms if words]
 
 
-def _workload_words(workload: dict[str, Any]) -> str:
-    kind = workload.get("kind")
-    if kind == "tasks":
-        return ", ".join(str(task).replace("-", " ") for task in workload.get("tasks") or [])
-    if kind == "file":
+def _workload_words(workload: StoredWorkload) -> str:
+    if workload.kind == "tasks":
+        return ", ".join(task.replace("-", " ") for task in workload.tasks)
+    if workload.kind == "file":
         return "your own requests, from a file"
-    return "synthetic text of drawn lengths" if kind == "synthetic" else ""
+    return "synthetic text of drawn lengths" if workload.kind == "synthetic" else ""
 
 
-def _timing_words(timings: list[dict[str, Any] | None]) -> str:
-    steady = sorted({_spaced(timing.get("steady")) for timing in timings if timing})
+def _timing_words(stages: Sequence[StoredStage]) -> str:
+    steady = sorted({_spaced(stage.steady) for stage in stages if stage.steady})
     return f"{' or '.join(steady)} a stage" if steady else ""
 
 
@@ -172,20 +169,20 @@ _BOUNDS = {
 }
 
 
-def _slo_words(slo: dict[str, Any] | None) -> str:
-    if not slo:
+def _slo_words(slo: StoredSlo | None) -> str:
+    if slo is None or slo.per_request is None:
         return ""
     bounds = [
-        f"{words} within {_spaced(slo['per_request'][name])}"
+        f"{words} within {_spaced(bound)}"
         for name, words in _BOUNDS.items()
-        if slo["per_request"].get(name)
+        if (bound := slo.per_request.get(name))
     ]
-    return f"{', '.join(bounds)}, for {float(slo['attainment']) * 100:.4g} % of requests"
+    return f"{', '.join(bounds)}, for {slo.attainment * 100:.4g} % of requests"
 
 
-def _spaced(duration: object) -> str:
+def _spaced(duration: str) -> str:
     """Return a duration as files write it, with a space before its unit."""
-    return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
+    return re.sub(r"(?<=\d)(?=[a-z])", " ", duration)
 
 
 def side_of(run: RunRow) -> ComparedRun:

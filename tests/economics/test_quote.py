@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from observatory.core.money.quotes import Quote, QuoteSpread
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import Budget, Scenario
 from observatory.core.worst_case import prompt_tokens_at_most
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.economics.quote import quote
-from observatory.economics.quote_figures import (
-    EarlierFigures,
-    ObservedFigures,
-    Quote,
-    QuoteLimits,
-    QuoteSpread,
-    Speed,
-)
+from observatory.economics.quote_figures import EarlierFigures, ObservedFigures, QuoteLimits, Speed
 from observatory.workload.planning import make_plan
 
 PRICES = AppliedPrices(

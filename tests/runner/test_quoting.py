@@ -14,6 +14,7 @@ from observatory.cli.measure.quote_view import (
     sum_line,
 )
 from observatory.core.errors import BadInput
+from observatory.core.money.quotes import QuoteSpread
 from observatory.core.record import Tokens
 from observatory.core.scenario import Scenario
 from observatory.core.targets.api import ApiTarget
@@ -23,7 +24,6 @@ from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
-from observatory.economics.quote_figures import QuoteSpread
 from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.finish import reread
 from observatory.runner.finished_run import FinishedRun

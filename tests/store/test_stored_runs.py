@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from observatory.analysis.stage_metrics import run_figures
 from observatory.core.workspace import Workspace, open_workspace
 from observatory.store.database import connect
+from observatory.store.folder.manifest import read_manifest, run_folders
 from observatory.store.ingest.rebuild import rebuild
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -90,3 +92,12 @@ def _same(then: object, now: object) -> bool:
         both_nan = math.isnan(then) and math.isnan(now)
         return both_nan or math.isclose(then, now, rel_tol=1e-9, abs_tol=1e-15)
     return then == now
+
+
+def test_a_quote_is_typed_where_it_is_read_and_kept_as_it_was_written(stored: Workspace) -> None:
+    manifests = [read_manifest(folder) for folder in run_folders(stored)]
+    quoted = [one for one in manifests if one.quote is not None]
+    assert len(quoted) == 11
+    for manifest in quoted:
+        assert msgspec.to_builtins(manifest.quoted) == manifest.quote
+    assert [one.quoted for one in manifests if one.quote is None] == [None]

@@ -61,8 +61,7 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) ->
     """
     if not manifest.target.on_this_host or manifest.target.emulated:
         return
-    cores = manifest.environment.get("cores_usable")
-    of = manifest.environment.get("cores_logical")
+    cores, of = manifest.cores_usable, manifest.cores_logical
     if kind_traits(manifest.target.kind).foreign_server and cores and of and cores < of:
         # Somebody gave the load generator cores of its own; what the target may use we cannot see.
         message = f"the load generator is bound to {cores} of {count_of(of, 'core')}; the target's are not known"

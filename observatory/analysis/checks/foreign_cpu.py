@@ -80,7 +80,7 @@ def foreign_cpu_of(
     manifest: Manifest, samples: pl.DataFrame, start_ns: int, end_ns: int
 ) -> ForeignCpu | str:
     """Return the means over a window, or the reason (a code of the figures' reasons) why they are not known."""
-    machine = manifest.environment.get("cores_logical") or manifest.environment.get("cores_usable")
+    machine = manifest.cores_logical or manifest.cores_usable
     rows = samples.filter(pl.col("at_ns").is_between(start_ns, end_ns))
     busy = _growth(rows, "host", "cpu_busy_s")
     if not isinstance(machine, int) or machine < 1 or busy is None:

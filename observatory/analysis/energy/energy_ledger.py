@@ -52,9 +52,7 @@ def site_of(manifest: Manifest) -> Site:
         on_this_host=target.on_this_host,
         no_energy=no_energy,
         gpus=target.gpu_devices,
-        needs_gpu=kind_traits(target.kind).computes_on_gpu(
-            target.settings, target.engine_distribution
-        ),
+        needs_gpu=kind_traits(target.kind).computes_on_gpu(target),
         pue=telemetry.pue,
         grid=grid,
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,

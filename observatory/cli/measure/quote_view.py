@@ -3,16 +3,15 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 
-import msgspec
 import typer
 
 from observatory.core.caps_spent import CapsSpent
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import Interrupted
+from observatory.core.money.quotes import NOTHING, Quote, QuoteSpread, StageQuote
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number
-from observatory.economics.quote_figures import NOTHING, Quote, QuoteSpread, StageQuote
 from observatory.presentation.dollars import write_usd, write_usd_range
 from observatory.runner.finished_run import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
@@ -142,7 +141,7 @@ def _money(one: Quote) -> str:
     if one.usd is None:
         return "no price known"
     basis = " (emulated, nothing is paid)" if one.emulated else ""
-    more = ", or more" if one.open_high is not None and "usd" not in one.budget else ""
+    more = ", or more" if one.open_high is not None and one.budget.usd is None else ""
     return f"{usd_text(one.usd)}{more}{basis}"
 
 
@@ -181,9 +180,8 @@ def agree(quotes: CampaignQuote, *, yes: bool, ask_above_usd: float, terminal: b
 def bill_line(run: FinishedRun) -> str | None:
     """Return what a run billed by tokens cost, with its quote and its cap; None for any other."""
     manifest = run.manifest
-    if manifest.quote is None:
+    if (quoted := manifest.quoted) is None:
         return None
-    quoted = msgspec.convert(manifest.quote, Quote)
     quote_text = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
     cost = "cost not known" if run.cost_usd is None else f"cost {write_usd(run.cost_usd)}"
     if n := _without_cost([run]):
@@ -195,12 +193,11 @@ def bill_line(run: FinishedRun) -> str | None:
 
 def sum_line(runs: list[FinishedRun]) -> str | None:
     """Return the bill of several runs together; None of one, and where nothing was really paid."""
-    paid = [
-        run for run in runs if run.manifest.quote is not None and not run.manifest.target.emulated
-    ]
+    bought = [(run, run.manifest.quoted) for run in runs if not run.manifest.target.emulated]
+    quotes = [quote.usd for _, quote in bought if quote is not None]
+    paid = [run for run, quote in bought if quote is not None]
     if len(paid) < 2:
         return None
-    quotes = [msgspec.convert(run.manifest.quote, Quote).usd for run in paid]
     quoted = NOTHING
     for one in quotes:
         quoted = quoted.plus(one or NOTHING)

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from observatory.core.emulation.profile import Profile
 from observatory.core.money.machine_money import MachineRate
 from observatory.core.money.token_prices import TokenPrices
+from observatory.core.run import TargetFacts
 from observatory.core.strict import Strict
 from observatory.core.targets.addresses import page_url
 from observatory.core.targets.gpu_use import GpuUse
@@ -208,8 +209,8 @@ class TargetIdentity(HttpOptions):
         return {}
 
     @staticmethod
-    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
-        """Return whether a run with these stored settings and this build needed a GPU's energy to be read."""
+    def computes_on_gpu(facts: TargetFacts) -> bool:
+        """Return whether a run of a target with these facts needed a GPU's energy to be read."""
         return False
 
 

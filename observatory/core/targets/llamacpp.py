@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from observatory.core.money.machine_money import MachineRate
+from observatory.core.run import TargetFacts
 from observatory.core.targets.identity import TargetIdentity
 from observatory.core.units import PositiveDuration
 
@@ -44,6 +45,6 @@ class LlamaCppTarget(TargetIdentity):
         return {"model": str(folder / Path(self.model).expanduser())}
 
     @staticmethod
-    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
+    def computes_on_gpu(facts: TargetFacts) -> bool:
         """Return whether layers were put on one; llama.cpp does not start with layers for none."""
-        return bool(settings.get("n_gpu_layers", 0))
+        return facts.layers_on_gpu != 0

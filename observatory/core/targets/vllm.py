@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from observatory.core.money.machine_money import MachineRate
+from observatory.core.run import TargetFacts
 from observatory.core.strict import Strict
 from observatory.core.targets.addresses import base_url
 from observatory.core.targets.gpu_use import GpuUse
@@ -189,9 +190,9 @@ class VllmTarget(TargetIdentity):
         return found
 
     @staticmethod
-    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
+    def computes_on_gpu(facts: TargetFacts) -> bool:
         """Return whether it is no CPU build."""
-        return "cpu" not in (distribution or "").lower()
+        return "cpu" not in (facts.engine_distribution or "").lower()
 
 
 def _local(model: str, folder: Path) -> str:

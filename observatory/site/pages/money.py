@@ -199,12 +199,11 @@ def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[TableCell]:
 
 def _quote(reader: Reader, run: RunRow) -> str | None:
     """Return what was expected of the run, and what it amounted to, warm-up and failures included."""
-    usd = (json.loads(run.quote or "{}")).get("usd") or {}
-    ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
-    if len(ends) < 3:
+    usd = run.quoted.usd if run.quoted else None
+    if usd is None:
         return None
     cost = bill(reader, run.run_id)
-    low, expected, high = (write_usd(float(end)) for end in ends)
+    low, expected, high = map(write_usd, (usd.low, usd.expected, usd.high))
     came = "not known" if cost.usd is None else write_usd(cost.usd)
     if cost.usd is not None and (n := cost.unpriced):
         came += f" and {count_of(n, 'answer')} of unknown cost"

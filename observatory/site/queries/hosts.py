@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from observatory.core.run import TargetFacts
+from observatory.core.stored_scenario import StoredTelemetry
 from observatory.core.targets.catalogue import kind_traits
 from observatory.providers.catalogue import PROVIDERS
 from observatory.site.queries.run_row import RunRow
@@ -80,8 +82,8 @@ def host_names(runs: Iterable[RunRow]) -> frozenset[str]:
     names: set[str] = set()
     for run in runs:
         names.update(_named_in(json.loads(run.environment or "{}")))
-        names.update(_proxy_of(json.loads(run.target_facts or "{}")))
-        names.update(_watched_by(json.loads(run.scenario_json or "{}")))
+        names.update(_proxy_of(run.facts))
+        names.update(_watched_by(run.stored.telemetry))
         if not kind_traits(run.target_kind).emulated:
             names.update(_host(run.endpoint or ""))
         for url in _URL.findall(run.status_reason or ""):
@@ -126,18 +128,16 @@ def _named_in(value: Any) -> Iterable[str]:
         yield from _named_in(inner)
 
 
-def _proxy_of(facts: dict[str, Any]) -> Iterable[str]:
-    """Return the host of the proxy that a target was reached through: "host:port" in its settings."""
-    proxy = (facts.get("settings") or {}).get("proxy")
-    if isinstance(proxy, str) and proxy != "none":
-        yield proxy.rpartition(":")[0].strip("[]")
+def _proxy_of(facts: TargetFacts) -> Iterable[str]:
+    """Return the host of the proxy that a target was reached through."""
+    if facts.proxy:
+        yield facts.proxy.rpartition(":")[0].strip("[]")
 
 
-def _watched_by(scenario: dict[str, Any]) -> Iterable[str]:
+def _watched_by(telemetry: StoredTelemetry) -> Iterable[str]:
     """Return the hosts of telemetry's pages and probes, and of engines' pages of their own."""
-    telemetry = scenario.get("telemetry") or {}
-    pages = [*(telemetry.get("prometheus") or []), *(telemetry.get("probes") or [])]
-    for url in (telemetry.get("dcgm"), *(page.get("url") for page in pages)):
+    pages = (*telemetry.prometheus, *(telemetry.probes or ()))
+    for url in (telemetry.dcgm, *(page.url for page in pages)):
         yield from _host(url or "")
 
 

@@ -1,9 +1,14 @@
 """A run as the site reads it: a row of table runs."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from observatory.core.run import RunStatus, VerdictLevel
+import msgspec
+
+from observatory.core.money.quotes import Quote
+from observatory.core.run import RunStatus, TargetFacts, VerdictLevel
+from observatory.core.stored_scenario import StoredScenario, stored_scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class RunRow:
     service_tier: str | None
     throttling: str | None
     quote: str | None
-    target_facts: str | None
+    target_facts: str
     status: RunStatus
     status_reason: str | None
     verdict: VerdictLevel | None
@@ -79,6 +84,26 @@ class RunRow:
     folder: str | None
     manifest_sha256: str | None
     not_streamed: list[int] | None
+
+    @property
+    def facts(self) -> TargetFacts:
+        """Return the target as it was opened."""
+        return msgspec.json.decode(self.target_facts, type=TargetFacts)
+
+    @property
+    def stored(self) -> StoredScenario:
+        """Return the parts of the scenario that code reads."""
+        return stored_scenario(json.loads(self.scenario_json or "{}"))
+
+    @property
+    def compared(self) -> StoredScenario:
+        """Return the same of the fields behind the comparison key, whose stages have their own timing."""
+        return stored_scenario(json.loads(self.comparison_fields or "{}"))
+
+    @property
+    def quoted(self) -> Quote | None:
+        """Return what it was expected to take and cost; None where it had no quote."""
+        return msgspec.json.decode(self.quote, type=Quote) if self.quote else None
 
     @property
     def place(self) -> int:

@@ -4,19 +4,18 @@ bill.
 Rows of the warehouse in, words out; a service that states nothing has no words.
 """
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from observatory.analysis.rate_limits.limit_reading import advertised
 from observatory.core.counted_nouns import count_of
+from observatory.core.money.quotes import QuoteSpread
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH
 from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.queries.reader import Reader
-from observatory.site.queries.rows import NamedByService, RunBill, StatedTimes
+from observatory.site.queries.rows import NamedByService, StatedTimes
 from observatory.site.queries.run_queries import (
     bill,
     latest_limit_headers,
@@ -39,12 +38,6 @@ LIMITS = (
     ("tokens_per_minute", "tokens a minute"),
     ("input_tokens_per_minute", "input tokens a minute"),
     ("output_tokens_per_minute", "output tokens a minute"),
-)
-_QUOTED = (
-    ("Requests", "requests", "requests"),
-    ("Prompt tokens", "prompt_tokens", "prompt_tokens"),
-    ("Output tokens", "output_tokens", "output_tokens"),
-    ("US dollars", "usd", "usd"),
 )
 
 
@@ -113,32 +106,36 @@ def quote_table(reader: Reader, run: RunRow) -> CellTable:
     """Return what the run was expected to take, and what it took; without rows where it had no quote."""
     heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
     heads += [("Came to", True), ("Of what was expected", True)]
-    quote = json.loads(run.quote or "{}")
-    spreads = [(title, quote.get(name), came) for title, name, came in _QUOTED]
-    found = [(title, spread, came) for title, spread, came in spreads if spread]
-    if not found:
+    if (quote := run.quoted) is None:
         return CellTable(heads, [])
     real = bill(reader, run.run_id)
-    return CellTable(
-        heads, [_quoted(title, spread, real, came, quote) for title, spread, came in found]
+    counts = (
+        ("Requests", quote.requests, real.requests),
+        ("Prompt tokens", quote.prompt_tokens, real.prompt_tokens),
+        ("Output tokens", quote.output_tokens, real.output_tokens),
     )
+    rows = [_quoted(title, spread, came) for title, spread, came in counts]
+    if quote.usd is not None:
+        unpriced = real.unpriced and f"{count_of(real.unpriced, 'answer')} without a known cost"
+        rows.append(
+            _quoted("US dollars", quote.usd, real.usd, True, quote.price_basis, unpriced or None)
+        )
+    return CellTable(heads, rows)
 
 
 def _quoted(
-    title: str, spread: dict[str, Any], real: RunBill, came: str, quote: dict[str, Any]
+    title: str,
+    spread: QuoteSpread,
+    came: float | None,
+    money: bool = False,
+    basis: str | None = None,
+    under: str | None = None,
 ) -> list[TableCell]:
-    money = came == "usd"
-    basis = quote.get("price_basis") if money else None
-    value = getattr(real, came)
-    expected = spread["expected"]
-    under = None
-    if money and real.unpriced:
-        under = f"{count_of(real.unpriced, 'answer')} without a known cost"
-    share = value / expected if value is not None and expected else None
+    share = came / spread.expected if came is not None and spread.expected else None
     return [
         TableCell(title),
-        *(_amount(spread[name], money, basis) for name in ("low", "expected", "high")),
-        _amount(value, money, basis, under),
+        *(_amount(end, money, basis) for end in (spread.low, spread.expected, spread.high)),
+        _amount(came, money, basis, under),
         TableCell(DASH if share is None else f"{human_number(share * 100)} %", number=True),
     ]
 

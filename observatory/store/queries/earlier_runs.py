@@ -9,8 +9,9 @@ from typing import Any
 import duckdb
 
 from observatory.core.errors import ObservatoryError
+from observatory.core.money.quotes import QuoteSpread
 from observatory.core.workspace import Workspace
-from observatory.economics.quote_figures import EarlierFigures, ObservedFigures, QuoteSpread
+from observatory.economics.quote_figures import EarlierFigures, ObservedFigures
 from observatory.store.database import connect
 
 FEWEST = 11
