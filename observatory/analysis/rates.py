@@ -25,7 +25,7 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     """Yield the `value` of each rate and share."""
     yield "output_tps", "value", _arrival_rate(data, data.events.tokens)
     yield "chars_per_s", "value", _arrival_rate(data, data.events.characters)
-    yield "request_rate", "value", request_rate(data)
+    yield "request_rate", "value", _instants_rate(data, data.ended_ok(), "a_ended_ns")
     yield "attempt_rate", "value", _instants_rate(data, data.attempts, "sent_ns")
     fraction = goodput_fraction(data)
     yield "goodput_fraction", "value", fraction
@@ -57,11 +57,6 @@ def arrived(data: StageData, weights: NDArray[np.float32], window: Window) -> fl
     """Return the sum of an event weight (tokens, characters) over arrivals in a window; None: unknown."""
     total = float(weights[data.events.inside(window)].sum(dtype=np.float64))
     return None if np.isnan(total) else total
-
-
-def request_rate(data: StageData) -> Estimate:
-    """Return the successes that ended in the window, per second."""
-    return _instants_rate(data, data.ended_ok(), "a_ended_ns")
 
 
 def _arrival_rate(data: StageData, weights: NDArray[np.float32]) -> Estimate:

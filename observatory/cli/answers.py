@@ -170,13 +170,11 @@ def write_json(
 
 def _csv_field(value: Any) -> Any:
     match value:
-        case None:
-            return ""
         case bool():
             return "true" if value else "false"
         case list() | dict() | tuple():
             return _ENCODER.encode(plain(value)).decode()
         case float():
-            return repr(value)
+            return value  # csv writes it with repr
         case _:
-            return plain(value)
+            return plain(value)  # csv writes None as nothing

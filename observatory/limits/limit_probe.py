@@ -11,14 +11,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.analysis.rate_limits.limit_reading import (
-    SCENARIO_NAMES,
-    LimitsSeen,
-    StageSeen,
-    Unit,
-    best_of,
-    read_limits,
-)
+from observatory.analysis.rate_limits import limit_reading
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
@@ -51,10 +44,10 @@ class LimitAnswer(msgspec.Struct, frozen=True):
 
     cost_usd: of their rows; capped_usd: what they counted against a bound in dollars."""
 
-    unit: Unit
-    best: LimitsSeen
+    unit: limit_reading.Unit
+    best: limit_reading.LimitsSeen
     runs: list[str]
-    stages: list[StageSeen]
+    stages: list[limit_reading.StageSeen]
     requests: int
     advertised_a_minute: float | None
     highest_demand_a_minute: float
@@ -74,7 +67,7 @@ class LimitAnswer(msgspec.Struct, frozen=True):
 class LimitProbe:
     """What is looked for, on what, within which bounds. each: tokens of a request, or 1. label: of its runs."""
 
-    unit: Unit
+    unit: limit_reading.Unit
     target: Target
     bounds: Bounds
     each: float = 1.0
@@ -89,7 +82,8 @@ def find_limit(workspace: Workspace, probe: LimitProbe, observer: Observer) -> L
     BadInput before anything is sent where the target cannot be run.
     """
     began = time.monotonic()
-    seen: list[LimitsSeen] = []
+    seen: list[limit_reading.LimitsSeen] = []
+    target = probe.target.model_copy(update={"throttling": Throttling()})
     ended: Ended = "undecided"
     reason = None
     while True:
@@ -101,7 +95,9 @@ def find_limit(workspace: Workspace, probe: LimitProbe, observer: Observer) -> L
             break
         observer.report(_what(probe, step, each))
         try:
-            result = run_campaign(workspace, _request(probe, step, history), observer)
+            scenario = Scenario.model_validate(requested(probe, step, history))
+            request = RunRequest(scenario, Path.cwd(), [target], label=probe.label)
+            result = run_campaign(workspace, request, observer)
         except ObservatoryError as error:
             if not seen:
                 raise
@@ -117,8 +113,8 @@ def find_limit(workspace: Workspace, probe: LimitProbe, observer: Observer) -> L
     return answer_of(seen, ended, reason)
 
 
-def _read(folder: Path, unit: Unit | None) -> LimitsSeen:
-    return read_limits(read_manifest(folder), read_frames(folder), unit)
+def _read(folder: Path, unit: limit_reading.Unit | None) -> limit_reading.LimitsSeen:
+    return limit_reading.read_limits(read_manifest(folder), read_frames(folder), unit)
 
 
 def reread_limits(workspace: Workspace, run_ids: list[str]) -> list[LimitAnswer]:
@@ -131,16 +127,16 @@ def reread_limits(workspace: Workspace, run_ids: list[str]) -> list[LimitAnswer]
         except ObservatoryError:
             if len(run_ids) == 1:
                 raise
-    units: tuple[Unit, ...] = ("requests", "tokens")
+    units: tuple[limit_reading.Unit, ...] = ("requests", "tokens")
     answers = [answer_of([one for one in seen if one.unit == unit]) for unit in units]
     return [answer for answer in answers if answer is not None]
 
 
 def answer_of(
-    seen: list[LimitsSeen], ended: Ended | None = None, reason: str | None = None
+    seen: list[limit_reading.LimitsSeen], ended: Ended | None = None, reason: str | None = None
 ) -> LimitAnswer | None:
     """Combine all runs of a probe into one result."""
-    best = best_of(seen)
+    best = limit_reading.best_of(seen)
     if best is None:
         return None
     costs = [one.cost_usd for one in seen if one.cost_usd is not None]
@@ -198,12 +194,6 @@ def _what(probe: LimitProbe, step: LimitStep, each: float) -> str:
     return f"{step.why}: {demands} {unit}{size}, {seconds:.0f} s"
 
 
-def _request(probe: LimitProbe, step: LimitStep, history: History) -> RunRequest:
-    scenario = Scenario.model_validate(requested(probe, step, history))
-    target = probe.target.model_copy(update={"throttling": Throttling()})
-    return RunRequest(scenario, Path.cwd(), [target], label=probe.label)
-
-
 def requested(probe: LimitProbe, step: LimitStep, history: History) -> dict[str, Any]:
     """Return the run as a scenario, as it could be written into a file."""
     bounds = probe.bounds
@@ -211,7 +201,7 @@ def requested(probe: LimitProbe, step: LimitStep, history: History) -> dict[str,
     output = WIRES[planned_connection(probe.target).wire].least_output
     prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - output
     return {
-        "name": SCENARIO_NAMES[probe.unit],
+        "name": limit_reading.SCENARIO_NAMES[probe.unit],
         "description": f"{step.why}, to find the {probe.unit} a minute that are let in",
         "workload": {
             "kind": "synthetic",

@@ -27,6 +27,7 @@ from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs, computes_on_gpus
 from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
+from observatory.runner import matrix_schedule
 from observatory.runner.campaign_execution import (
     Campaign,
     CampaignExecution,
@@ -34,13 +35,8 @@ from observatory.runner.campaign_execution import (
     RunRequest,
 )
 from observatory.runner.campaign_pace import CampaignPace
+from observatory.runner.checks import gpu_claims
 from observatory.runner.checks.askable import check_askable
-from observatory.runner.checks.gpu_claims import (
-    VISIBLE,
-    check_free,
-    check_ports_apart,
-    check_together,
-)
 from observatory.runner.checks.preflight import Preflight, check_before_start
 from observatory.runner.checks.references import check_references
 from observatory.runner.checks.stored_calibration import load_calibration, this_host
@@ -49,13 +45,6 @@ from observatory.runner.finished_run import FinishedRun
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
-from observatory.runner.matrix_schedule import (
-    CampaignLog,
-    ScheduledCell,
-    new_campaign_log,
-    one_turn,
-    resumed,
-)
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
 from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
@@ -168,7 +157,7 @@ def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Pla
     return plan
 
 
-def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
+def _campaign_log(campaign: Campaign, stack: ExitStack) -> matrix_schedule.CampaignLog | None:
     """Return a matrix' campaign log, begun or taken up again, its folder locked; None without a matrix."""
     request = campaign.request
     if request.design is None:
@@ -176,12 +165,14 @@ def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     scenario, plan, design = request.scenario, campaign.plan, request.design
     if request.resume is not None:
         stack.enter_context(hold_lock(campaign.folder))
-        campaign_log = resumed(campaign.workspace, request.resume, scenario, plan, design)
+        campaign_log = matrix_schedule.resumed(
+            campaign.workspace, request.resume, scenario, plan, design
+        )
         left = sum(len(scheduled.cells) for scheduled in campaign_log.schedule())
         total = sum(len(turn.cells) for turn in design.turns)
         campaign.observer.report(f"campaign {campaign.campaign_id} goes on: {left} of {total} left")
         return campaign_log
-    campaign_log = new_campaign_log(
+    campaign_log = matrix_schedule.new_campaign_log(
         campaign.workspace, campaign.campaign_id, scenario, plan, design,
         request.scenario_argument or scenario.name, request.options,
     )  # fmt: skip
@@ -189,7 +180,9 @@ def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     return campaign_log
 
 
-def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> list[FinishedRun]:
+def _earlier(
+    campaign: Campaign, campaign_log: matrix_schedule.CampaignLog | None
+) -> list[FinishedRun]:
     """Return the runs that a resumed campaign has already, each cell's last one of a block."""
     if campaign_log is None or not campaign_log.file.runs:
         return []
@@ -207,11 +200,13 @@ def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> list[Finis
 
 
 def _take_turns(
-    campaign: Campaign, campaign_log: CampaignLog | None
+    campaign: Campaign, campaign_log: matrix_schedule.CampaignLog | None
 ) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Return every execution that is due, one after another; a failed one does not end a matrix."""
     schedule = (
-        campaign_log.schedule() if campaign_log is not None else one_turn(campaign.request.cells)
+        campaign_log.schedule()
+        if campaign_log is not None
+        else matrix_schedule.one_turn(campaign.request.cells)
     )
     runs: list[FinishedRun] = []
     clock = CampaignPace(campaign.plan, schedule)
@@ -231,7 +226,7 @@ def _take_turns(
     return runs, None
 
 
-def _place(campaign: Campaign, scheduled: ScheduledCell) -> str:
+def _place(campaign: Campaign, scheduled: matrix_schedule.ScheduledCell) -> str:
     design = campaign.request.design
     if design is None or scheduled.turn is None or scheduled.block is None:
         return ""
@@ -243,7 +238,7 @@ def _place(campaign: Campaign, scheduled: ScheduledCell) -> str:
 
 
 def _sit(
-    execution: CampaignExecution, campaign_log: CampaignLog | None
+    execution: CampaignExecution, campaign_log: matrix_schedule.CampaignLog | None
 ) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Return one execution from its run folders to its sealed runs."""
     campaign, scheduled = execution.campaign, execution.scheduled
@@ -265,7 +260,7 @@ def _sit(
 
 
 def _finish(
-    execution: CampaignExecution, campaign_log: CampaignLog | None
+    execution: CampaignExecution, campaign_log: matrix_schedule.CampaignLog | None
 ) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Seal each run; one that cannot be sealed keeps none of the others from it."""
     runs: list[FinishedRun] = []
@@ -307,15 +302,15 @@ def _check_claims(request: RunRequest) -> None:
     """Check that GPUs and ports are there, free, and not wanted by two that are up together."""
     started = [target for target in request.targets if target.runs_here]
     if request.design is None or request.design.together:
-        check_ports_apart(started)
+        gpu_claims.check_ports_apart(started)
     computing = [target for target in started if computes_on_gpus(target)]
     if not computing:
         return
-    gpus, visible = read_gpus() or [], os.environ.get(VISIBLE)
+    gpus, visible = read_gpus() or [], os.environ.get(gpu_claims.VISIBLE)
     for target in computing:
-        check_free(target, gpus, visible)
+        gpu_claims.check_free(target, gpus, visible)
     if request.design is None or request.design.together:
-        check_together(computing, gpus, visible)
+        gpu_claims.check_together(computing, gpus, visible)
 
 
 def _measure(execution: CampaignExecution) -> ObservatoryError | None:

@@ -108,7 +108,10 @@ def quote_request(workspace: Workspace, request: RunRequest, plan: Plan) -> Camp
             speed=speed_of(target, workspace),
             open_high=unbounded_output(target),
         )
-        runs[cell.place] = _runs_of(request, cell.place)
+        runs[cell.place] = request.design.repeats if request.design is not None else 1
+        if request.resume is not None:  # how often it is still to be run
+            left = (cells.count(cell.place) for _, cells in missing(request.resume))
+            runs[cell.place] = sum(left)
     return CampaignQuote(quotes, runs)
 
 
@@ -141,13 +144,6 @@ def speed_of(target: Target, workspace: Workspace) -> Speed:
 def _lognormal(median: float, p95: float) -> QuoteSpread:
     """Return p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
     return QuoteSpread(median * median / p95 if p95 else 0.0, median, p95)
-
-
-def _runs_of(request: RunRequest, place: int) -> int:
-    """Return how often a cell is still to be run."""
-    if request.resume is not None:
-        return sum(cells.count(place) for _, cells in missing(request.resume))
-    return request.design.repeats if request.design is not None else 1
 
 
 def check_agreed(quotes: CampaignQuote, ask_above_usd: float) -> None:

@@ -16,13 +16,6 @@ from observatory.telemetry.sensors.sensor import Sensor, down
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    now: int
-    at_s: float
-    deadline_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Answer:
     """lag_s: from the question to the start of the reading; read_s: the reading."""
 
@@ -37,7 +30,7 @@ class Deadlined:
 
     def __init__(self, sensor: Sensor) -> None:
         self._sensor = sensor
-        self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[tuple[int, float, float]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._pending_since: float | None = None
         threading.Thread(target=self._work, name=f"sensor-{self.name}", daemon=True).start()
@@ -62,7 +55,7 @@ class Deadlined:
                 silent_s = time.monotonic() - self._pending_since
                 return [down(self.name, now, f"hangs since {silent_s:.1f} s")]
         self._pending_since = time.monotonic()
-        self._questions.put(_Question(now, self._pending_since, deadline_s))
+        self._questions.put((now, self._pending_since, deadline_s))
         try:
             answer = self._answers.get(timeout=deadline_s)
         except queue.Empty:
@@ -75,15 +68,14 @@ class Deadlined:
 
     def _work(self) -> None:
         while True:
-            question = self._questions.get()
+            now, asked_s, deadline_s = self._questions.get()
             begun = time.monotonic()
             try:
-                samples = self._sensor.read(question.now)
+                samples = self._sensor.read(now)
             except Exception as error:  # any fault of a sensor is data, never a crash
-                samples = [down(self.name, question.now, repr(error))]
+                samples = [down(self.name, now, repr(error))]
             ended = time.monotonic()
-            lag_s = begun - question.at_s
-            self._answers.put(_Answer(samples, lag_s, ended - begun, question.deadline_s))
+            self._answers.put(_Answer(samples, begun - asked_s, ended - begun, deadline_s))
 
 
 def _with_own_instant(answer: _Answer) -> list[Sample]:

@@ -22,12 +22,7 @@ from observatory.analysis.statistics.estimate import Estimate, absent
 from observatory.analysis.statistics.proportions import batch_sums
 from observatory.analysis.statistics.series import too_few
 from observatory.core.metric import MEAN_FLOOR
-from observatory.economics.machine_money import (
-    Joules,
-    machine_components,
-    marginal_usd,
-    total_usd,
-)
+from observatory.economics import machine_money
 
 _STATED = pl.col("a_prompt_tokens").is_not_null() & (
     (pl.col("a_output_tokens").is_not_null() & pl.col("a_output_tokens_from").eq_missing("usage"))
@@ -80,14 +75,16 @@ def usage_cost_of(data: StageData) -> WindowCost:
 
 def _cost_by_hours(data: StageData, busy_fraction: float) -> WindowCost:
     energy, no_energy = energy_in_window(data)
-    parts = machine_components(data.prices, data.window.seconds, energy, no_energy, busy_fraction)
-    usd, reason = total_usd(parts)
+    parts = machine_money.machine_components(
+        data.prices, data.window.seconds, energy, no_energy, busy_fraction
+    )
+    usd, reason = machine_money.total_usd(parts)
     guessed = [part.basis for part in parts if part.basis in BASES]
     basis = max(guessed, key=BASES.index) if guessed else data.prices.basis
     return WindowCost(usd, basis, reason)
 
 
-def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
+def energy_in_window(data: StageData) -> tuple[list[machine_money.Joules], str | None]:
     """Return the target's joules by scope, the data centre's overhead included; or none, and why.
 
     None of them where the window's energy does not pass its gates, as in the energy figures.
@@ -98,7 +95,7 @@ def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
     idle = {row.scope: row for row in chosen_rows(data, "target", stage=None)}
     rows = chosen_rows(data, "target", stage=data.window.stage)
     return [
-        Joules(
+        machine_money.Joules(
             row.scope,
             row.energy_j,
             row.basis,
@@ -154,7 +151,7 @@ def _marginal(
     if data.prices.usd_per_hour is None:
         return per_thousand, cost.basis
     energy, _ = energy_in_window(data)
-    usd = marginal_usd(data.prices, data.window.seconds, energy)
+    usd = machine_money.marginal_usd(data.prices, data.window.seconds, energy)
     n = data.ended_ok().height
     if usd is None:
         return absent("electricity_above_idle_not_known", n), None

@@ -22,11 +22,13 @@ def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     Where what a dead worker had issued was not counted to the last request (runs of before), its last
     heartbeat counts, which is up to a second old: fewer records than that are a loss, more are none.
     """
-    recorded = _recorded(frames)
+    sent = (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
+    recorded = frames.requests.group_by("stage", "worker").agg(sent)
     for stage in manifest.stages:
         if stage.issued is None:
             continue
-        own = {worker: n for (index, worker), n in recorded.items() if index == stage.index}
+        of_stage = recorded.filter(stage=stage.index).select("worker", "sent")
+        own = {worker: int(n) for worker, n in of_stage.iter_rows()}
         found = sum(own.values())
         lost = abs(stage.issued - found)
         message = (
@@ -105,14 +107,6 @@ def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
             f"was billed up to {spent.overrun or 1.0:.3g} times its worst case"
         )
         yield as_found("cap_exceeded", message, None, counted, cap)
-
-
-def _recorded(frames: RunFrames) -> dict[tuple[int, int], int]:
-    """Return (stage, worker) -> records of requests that were issued."""
-    counts = frames.requests.group_by("stage", "worker").agg(
-        (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
-    )
-    return {(stage, worker): int(sent) for stage, worker, sent in counts.iter_rows()}
 
 
 def _lost_by_worker(

@@ -8,13 +8,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from observatory.analysis.checks import sensor_checks
 from observatory.analysis.checks.findings import as_found, over_limit
-from observatory.analysis.checks.sensor_checks import (
-    host_of,
-    probes_of,
-    sensor_outages,
-    tolerated_s,
-)
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.drift import relative_drift
@@ -237,11 +232,11 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
     read = samples.filter(pl.col("sensor").is_in(CONTINUOUS_SENSORS), pl.col("metric") != "up")
     read = read.drop_nulls("value")
     sensors = read.select("sensor", "device").unique().sort("sensor", "device").rows()
-    tolerated = tolerated_s(data)
-    silent, probes = sensor_outages(data), probes_of(samples)
+    tolerated = sensor_checks.tolerated_s(data)
+    silent, probes = sensor_checks.sensor_outages(data), sensor_checks.probes_of(samples)
     gaps: list[tuple[float, str]] = [] if sensors else [(window.seconds, "every sensor")]
     for sensor, device in sensors:
-        host = host_of(device, probes)
+        host = sensor_checks.host_of(device, probes)
         if (sensor, host) in silent or ("probe", host) in silent:
             continue  # sensor_down reports it, with the reason
         own = read.filter(window.holds("at_ns"), sensor=sensor, device=device)

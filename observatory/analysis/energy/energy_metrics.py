@@ -191,7 +191,12 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     }
     for metric, unit in of_requests.items():
         yield metric, "value", _per(energy, unit, requests), energy.basis
-    yield from _of_tokens(data, energy, tokens)
+    basis = _of_tokens_basis(data, energy)
+    per_token = _per(energy, 1.0, tokens)
+    yield "j_per_output_token", "value", per_token, basis
+    yield "tokens_per_j", "value", _inverse(per_token), basis
+    million = _per(energy, MILLION / J_PER_KWH, tokens)
+    yield "kwh_per_million_output_tokens", "value", million, basis
     no_carbon = energy.energy_j is not None and energy.kgco2e is None
     reason = "no_grid_intensity" if no_carbon else energy.reason
     carbon = replace(energy, energy_j=energy.kgco2e, low_j=None, high_j=None, reason=reason)
@@ -205,16 +210,6 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     yield "gpu_j_per_output_token", "value", _per(gpu, 1.0, tokens), basis
     shared = energy_of(data, "shared_host", stage=data.window.stage)
     yield "shared_host_energy_j", "value", _scaled(shared, 1.0), shared.basis
-
-
-def _of_tokens(data: StageData, energy: Energy, tokens: EnergyDivisor) -> Iterator[BasedRow]:
-    basis = _of_tokens_basis(data, energy)
-    per_token = _per(energy, 1.0, tokens)
-    yield "j_per_output_token", "value", per_token, basis
-    yield "tokens_per_j", "value", _inverse(per_token), basis
-    unit = MILLION / J_PER_KWH
-    million = _per(energy, unit, tokens)
-    yield "kwh_per_million_output_tokens", "value", million, basis
 
 
 def _idle(data: StageData, energy: Energy) -> Iterator[BasedRow]:

@@ -10,18 +10,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from observatory.analysis.statistics import series
 from observatory.analysis.statistics.dependence import CorrelationTime, Dependence, correlation_time
 from observatory.analysis.statistics.distributions import beta_quantile, student_quantile
 from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate, absent
 from observatory.analysis.statistics.proportions import wilson
 from observatory.analysis.statistics.quantiles import lower_bound_rank
-from observatory.analysis.statistics.series import (
-    CAUTION,
-    CAUTION_OF_MEANS,
-    near_floor,
-    rare,
-    too_few,
-)
 from observatory.core.metric import FLOORS, MEAN_FLOOR, QUANTILES
 
 
@@ -94,9 +88,9 @@ class Clustered:
         )
         value = float(sums.sum() / self.observations)
         time = self._time(sums - value * self._sizes)
-        cautious = self._cautious(time, CAUTION_OF_MEANS)
+        cautious = self._cautious(time, series.CAUTION_OF_MEANS)
         if time.requests > 1 and cautious < MEAN_FLOOR:
-            return too_few(self.clusters, cautious, MEAN_FLOOR)
+            return series.too_few(self.clusters, cautious, MEAN_FLOOR)
         error = self._ratio_error(sums, value)
         if error is None:
             return Estimate(value=value, n=self.clusters)
@@ -127,7 +121,7 @@ class Clustered:
             return CorrelationTime(1.0, 1)
         return correlation_time(residuals[self._order])
 
-    def _cautious(self, time: CorrelationTime, caution: float = CAUTION) -> float:
+    def _cautious(self, time: CorrelationTime, caution: float = series.CAUTION) -> float:
         """Return the effective number of clusters that floors count."""
         own = self._dependence
         if own is None or not own.found:
@@ -139,7 +133,7 @@ class Clustered:
         own = self._dependence
         if own is None or not own.found:
             return time
-        wider = rare(own, p) * near_floor(self.clusters, time, one, floor)
+        wider = series.rare(own, p) * series.near_floor(self.clusters, time, one, floor)
         return CorrelationTime(time.requests * wider, time.lags)
 
     def _below(self, value: float) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.floors import count_text, needs_text
 from observatory.core.reasons import reason_words
-from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
+from observatory.core.run import REFUSED_ALIKE, StageTimes, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure, StageFigures, write, write_interval
@@ -129,24 +129,20 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
         marks += [f"({target.through})"] if target.through else []
         table.add_column("\n".join([target.name, *marks]), justify="right")
     found = [run.figures(index) for run in runs]
-    table.add_row("Verdict", *(_badge(run.manifest.verdict) for run in runs))
+    levels = [run.manifest.verdict.level if run.manifest.verdict else "not judged" for run in runs]
+    table.add_row("Verdict", *(Text(level, style=_COLOURS.get(level, "dim")) for level in levels))
     counts = [_requests(stages.get(r.manifest.run_id), f) for r, f in zip(runs, found, strict=True)]
     table.add_row("Requests in the window", *counts)
     for title, metric, statistic, unit in lines_of(found):
         cells = [
             Text(_OF_INVALID, style="dim")
-            if unit == "USD" and _is_invalid(run)
+            if unit == "USD" and (judged := run.manifest.verdict) and judged.level == "invalid"
             else cell(figures.by_key.get((metric, statistic)), unit)
             for run, figures in zip(runs, found, strict=True)
         ]
         if any(text.plain != "–" for text in cells):
             table.add_row(title, *cells)
     return table
-
-
-def _is_invalid(run: FinishedRun) -> bool:
-    verdict = run.manifest.verdict
-    return verdict is not None and verdict.level == "invalid"
 
 
 _OF_INVALID = "– invalid run"
@@ -194,12 +190,6 @@ def _missing(figure: Figure, unit: str) -> Text:
         bound = f"> {write(figure.bound, unit)}" if figure.bound is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")
     return Text(f"– {reason_words(figure.reason)}" if figure.reason else "–", style="dim")
-
-
-def _badge(verdict: Verdict | None) -> Text:
-    if verdict is None:
-        return Text("not judged", style="dim")
-    return Text(verdict.level, style=_COLOURS[verdict.level])
 
 
 def verdict_line(run: FinishedRun, error: ObservatoryError | None = None) -> Text:

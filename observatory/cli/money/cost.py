@@ -40,23 +40,18 @@ def cost(
     from observatory.cli.money.money_json import cost_json
     from observatory.cli.money.money_views import print_cost
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.queries.money import (
-        component_rows,
-        figure_rows,
-        money_rows,
-        stated_scenario,
-    )
+    from observatory.store.queries import money
 
     workspace = open_workspace(results)
-    rows = money_rows(workspace, resolve_runs(workspace, run))
+    rows = money.money_rows(workspace, resolve_runs(workspace, run))
     if not rows:
         raise BadInput("the runs are not in the database", where=run, fix="observatory rebuild")
     changed = note_changes(workspace, (row.run_id for row in rows))
-    stated = stated_scenario(workspace, rows[0].run_id)
+    stated = money.stated_scenario(workspace, rows[0].run_id)
     demand = demands.demand_of(stated, demands.typed_demand(command))
     volume = _volume(rows, demand)
     shown = [
-        (row, component_rows(workspace, row.run_id), figure_rows(workspace, row.run_id))
+        (row, money.component_rows(workspace, row.run_id), money.figure_rows(workspace, row.run_id))
         for row in rows
     ]
     if json_output:

@@ -12,13 +12,7 @@ from observatory.core.money.demand import Demand
 from observatory.core.reasons import reason_words
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number
-from observatory.presentation.break_even_text import (
-    cache_sentence,
-    interval,
-    mark,
-    price_interval,
-    sentence,
-)
+from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_unit_price, write_usd
 from observatory.presentation.figures import DASH, write_interval
 from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
@@ -41,7 +35,7 @@ def print_cost(
     changed: Changes,
 ) -> None:
     """Print one run: components, the figures side by side, the cache, a month."""
-    note = mark(row)
+    note = break_even_text.mark(row)
     echo(
         f"{row.target}{note}: billed by {row.billing}, run {row.run_id}, {row.verdict or 'not judged'}"
     )
@@ -78,7 +72,7 @@ def print_cost(
         echo(
             "  Hold an API's price against the first figure: it contains the provider's idle hardware too."
         )
-    if cached := cache_sentence(row):
+    if cached := break_even_text.cache_sentence(row):
         echo(f"  {cached}{note}")
     if volume is not None:
         print_month(row, demand, volume)
@@ -148,7 +142,7 @@ def _with_interval(own: Mapping[str, MoneyFigureRow], metric: str) -> str:
 
 def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
     """Print a mean month at a volume, or why there is none."""
-    note, month = mark(row), serving.month_of(row, demand, volume)
+    note, month = break_even_text.mark(row), serving.month_of(row, demand, volume)
     if month is None:
         why = serving.no_month(row)
         echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
@@ -190,11 +184,11 @@ def print_answer(one: serving.BreakEvenReport, changed: Changes) -> None:
     for line in input_lines(one, changed):
         echo(line)
     echo("")
-    echo(sentence(one))
+    echo(break_even_text.sentence(one))
     if one.found is None:
         return
-    note = mark(one.self_row, one.api_row)
-    echo(f"Interval: {interval(one)}{note}.")
+    note = break_even_text.mark(one.self_row, one.api_row)
+    echo(f"Interval: {break_even_text.interval(one)}{note}.")
     if one.volume is not None:
         _print_volume(one, note)
     show_table(
@@ -238,7 +232,7 @@ def _print_volume(one: serving.BreakEvenReport, note: str) -> None:
 def input_lines(one: serving.BreakEvenReport, changed: Changes) -> list[str]:
     """Return every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
-    mine, theirs = mark(own), mark(bought)
+    mine, theirs = break_even_text.mark(own), break_even_text.mark(bought)
     lines = [f"Workload: {own.scenario}, comparison key {own.comparison_key}"]
     lines += [
         f"{row.target}'s run {row.run_id}: {changed[row.run_id]}"
@@ -272,7 +266,7 @@ def input_lines(one: serving.BreakEvenReport, changed: Changes) -> list[str]:
     if bought.usd_per_request is not None:
         lines.append(
             f"{bought.target}{theirs}: {write_unit_price(bought.usd_per_request)} a request "
-            f"({price_interval(bought)}), measured over {bought.requests or 0:,.0f}; "
+            f"({break_even_text.price_interval(bought)}), measured over {bought.requests or 0:,.0f}; "
             f"{bought.price_source}"
         )
     if bought.best_fraction is not None:

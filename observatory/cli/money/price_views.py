@@ -22,17 +22,8 @@ from observatory.core.errors import BadInput
 from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices
 from observatory.core.units import MOST_PERCENT, change_text
 from observatory.core.workspace import Workspace
+from observatory.economics import ledger_book as ledger
 from observatory.economics.agreed_prices import book_of
-from observatory.economics.ledger_book import (
-    LEDGER,
-    find_listed,
-    is_dated,
-    ledger_book,
-    ledger_providers,
-    ledger_version,
-    model_rows,
-    newest_date,
-)
 from observatory.economics.price_book import KINDS, BookRow, priced, tier_of
 from observatory.economics.price_details import NO_DETAILS
 from observatory.economics.price_rows import AppliedPrices
@@ -90,19 +81,19 @@ def print_rows(
 
 def ledger_line(now: datetime) -> str:
     """Return the ledger's version and how old its data are, as far as it has dates."""
-    newest = newest_date(now.date())
+    newest = ledger.newest_date(now.date())
     dated = "it dates no price" if newest is None else f"its newest dated price is of {newest}"
-    return f"US dollars. {LEDGER} {ledger_version()}; {dated}; nothing was fetched."
+    return f"US dollars. {ledger.LEDGER} {ledger.ledger_version()}; {dated}; nothing was fetched."
 
 
 def stale_note(now: datetime) -> list[str]:
     """Return what to do where the ledger has no new price for long; nothing where it has."""
-    newest = newest_date(now.date())
+    newest = ledger.newest_date(now.date())
     if newest is None or (now.date() - newest).days <= STALE_DAYS:
         return []
     days = (now.date() - newest).days
     return [
-        f"note: no price in it is newer than {count_of(days, 'day')}: update the package {LEDGER}"
+        f"note: no price in it is newer than {count_of(days, 'day')}: update the package {ledger.LEDGER}"
     ]
 
 
@@ -114,9 +105,9 @@ def provider_rows() -> list[ListedProvider]:
             provider=provider.id,
             targets_name_it=names.get(provider.id),
             models=len(provider.models),
-            with_a_date=sum(is_dated(model) for model in provider.models),
+            with_a_date=sum(ledger.is_dated(model) for model in provider.models),
         )
-        for provider in ledger_providers()
+        for provider in ledger.ledger_providers()
     ]
 
 
@@ -124,14 +115,14 @@ def model_rows_of(name: str, now: datetime) -> list[ModelPrices]:
     """Return the standard prices of a provider's models; BadInput for a provider that is not there."""
     known = PROVIDERS.get(name)
     wanted = known.prices_id if known else name
-    providers = {provider.id: provider for provider in ledger_providers()}
+    providers = {provider.id: provider for provider in ledger.ledger_providers()}
     if wanted not in providers:
         raise BadInput(
-            f"{LEDGER} has no provider {name!r}{did_you_mean(name, [*providers, *PROVIDERS])}",
+            f"{ledger.LEDGER} has no provider {name!r}{did_you_mean(name, [*providers, *PROVIDERS])}",
             fix="observatory prices list names them all",
         )
     of_model: dict[str, list[BookRow]] = {model.id: [] for model in providers[wanted].models}
-    for row in ledger_book().rows:
+    for row in ledger.ledger_book().rows:
         if row.provider == wanted:
             of_model[row.model].append(row)
     return [_model_row(model, rows, now) for model, rows in of_model.items()]
@@ -172,14 +163,14 @@ def rows_of_model(
         if agreed
         else []
     )
-    listed = find_listed(provider, model)
-    public = model_rows(listed.owner, listed.model) if listed else []
+    listed = ledger.find_listed(provider, model)
+    public = ledger.model_rows(listed.owner, listed.model) if listed else []
     if not own and not public:
         raise BadInput(
-            f"no price of {model!r} of {provider!r} in {PRICES_FILE} or {LEDGER} {ledger_version()}",
+            f"no price of {model!r} of {provider!r} in {PRICES_FILE} or {ledger.LEDGER} {ledger.ledger_version()}",
             fix=f"observatory prices list {provider} names the models",
         )
-    books = ((PRICES_FILE, own), (LEDGER, public))
+    books = ((PRICES_FILE, own), (ledger.LEDGER, public))
     return [(rows, [_price_row(book, row) for row in rows]) for book, rows in books if rows]
 
 
@@ -230,7 +221,9 @@ def blended_lines(
                     f"{shown[0].book}, {tier or 'standard'}: {value:.6g} blended now, at "
                     f"{INPUT_PER_OUTPUT} input tokens for each output token (short prompts, no cache)"
                 )
-        if shown[0].book == LEDGER and not any(r.effective_from or r.effective_until for r in rows):
+        if shown[0].book == ledger.LEDGER and not any(
+            r.effective_from or r.effective_until for r in rows
+        ):
             lines.append(
                 "undated: the ledger gives these prices for any day, also before the model was"
             )
@@ -305,6 +298,9 @@ def _checked(
         problem = str(error)
     first = prices.rows[0] if prices.rows else None
     details = first.details if first else NO_DETAILS
+    start, days_old = first.effective_from if first else None, None
+    if start is not None:
+        days_old = (now.astimezone(UTC).date() - date.fromisoformat(start)).days
     note = details.note
     if first is None and problem is None:
         note = "no price: its costs are null"
@@ -320,31 +316,21 @@ def _checked(
         source=f"{details.file}:{details.line}"
         if details.line is not None
         else (first.source if first else None),
-        holds_from=first.effective_from if first else None,
-        days_old=_age(first.effective_from, now) if first else None,
+        holds_from=start,
+        days_old=days_old,
         note=problem or note,
         problem=problem,
     )
 
 
-def _age(start: str | None, now: datetime) -> int | None:
-    return None if start is None else (now.astimezone(UTC).date() - date.fromisoformat(start)).days
-
-
 def repriced_sql(given: Mapping[str, str | float | bool | None]) -> str:
     """Return the query over macro reprice; asked: its parameters by name (None: the default)."""
     parameters = ", ".join(
-        f"{name} := {_literal(value)}" for name, value in given.items() if value is not None
+        f"{name} := {quote(value) if isinstance(value, str) else str(value).lower()}"
+        for name, value in given.items()
+        if value is not None
     )
     return f"SELECT * FROM reprice({parameters}) ORDER BY created_at, run_id"
-
-
-def _literal(value: str | float | bool) -> str:
-    return quote(value) if isinstance(value, str) else str(value).lower()
-
-
-def _change(ratio: float) -> str:
-    return change_text(ratio - 1) if ratio > MOST_PERCENT else f"{ratio - 1:+.1%}"
 
 
 def total_lines(rows: Sequence[RepricedRun]) -> list[str]:
@@ -359,7 +345,11 @@ def total_lines(rows: Sequence[RepricedRun]) -> list[str]:
     lines = []
     if both:
         old, new = (sum(figures) for figures in zip(*both, strict=True))
-        change = f", {_change(new / old)}" if old else ""
+        change = ""
+        if old:
+            more = new / old - 1
+            written = change_text(more) if new / old > MOST_PERCENT else f"{more:+.1%}"
+            change = f", {written}"
         lines.append(
             f"{count_of(len(both), 'run')}: {old:.6f} US dollars then, {new:.6f} so{change}"
         )

@@ -147,17 +147,12 @@ def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
 def calibration_check(workspace: Workspace) -> "Check":
     """Return what this machine was measured to do as a load generator, and how long ago."""
     from observatory.cli.measure.calibrate import level_words
-    from observatory.runner.checks.stored_calibration import (
-        age_days,
-        doubts,
-        load_calibration,
-        this_host,
-    )
+    from observatory.runner.checks import stored_calibration
     from observatory.telemetry.machine.checkup import Check
 
     fix = "observatory calibrate (a minute and a half; --quick: half a minute)"
     try:
-        stored = load_calibration(workspace)
+        stored = stored_calibration.load_calibration(workspace)
     except ObservatoryError as error:
         return Check("calibration", "warning", str(error), fix)
     if stored is None:
@@ -165,9 +160,9 @@ def calibration_check(workspace: Workspace) -> "Check":
     found = (
         f"{level_words(stored.streams)} streams, {level_words(stored.rate)} requests/s on time "
         f"({count_of(stored.processes, 'process', 'processes')}), "
-        f"{count_of(round(age_days(stored)), 'day')} old"
+        f"{count_of(round(stored_calibration.age_days(stored)), 'day')} old"
     )
-    reasons = doubts(stored, this_host())
+    reasons = stored_calibration.doubts(stored, stored_calibration.this_host())
     if reasons:
         return Check("calibration", "warning", f"{found}; {'; '.join(reasons)}", fix)
     return Check("calibration", "ok", found)

@@ -125,7 +125,10 @@ def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
     headings = ("stage", "level", "seconds", "requests", "prompt tokens", "output tokens")
     table = Table(*headings, box=None, pad_edge=False)
     for stage in facts["stages"]:
-        table.add_row(*_stage_cells(stage))
+        counts = (stage["requests"], stage["prompt_tokens_estimate"], stage["max_output_tokens"])
+        cells = ("as answered" if count is None else f"{count:,}" for count in counts)
+        seconds = f"{stage['warmup_s'] + stage['steady_s']:g}"
+        table.add_row(str(stage["stage"] + 1), stage["level"], seconds, *cells)
     console.print(table)
     for stage in facts["stages"]:
         if stage["first_offsets_s"]:
@@ -165,16 +168,6 @@ def _stage_facts(
 
 def _total(requests: int | None, each: list[int]) -> int | None:
     return None if requests is None else round(requests * sum(each) / len(each))
-
-
-def _stage_cells(stage: dict[str, Any]) -> list[str]:
-    counts = (stage["requests"], stage["prompt_tokens_estimate"], stage["max_output_tokens"])
-    return [
-        str(stage["stage"] + 1),
-        stage["level"],
-        f"{stage['warmup_s'] + stage['steady_s']:g}",
-        *("as answered" if count is None else f"{count:,}" for count in counts),
-    ]
 
 
 def _scenario_facts(scenario: Scenario) -> list[tuple[str, str]]:

@@ -11,14 +11,7 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
-from observatory.runner.checks.capacity import (
-    CapacityEstimate,
-    basis_of,
-    demand_line,
-    estimate,
-    most_connections,
-    pace_of,
-)
+from observatory.runner.checks import capacity
 from observatory.runner.checks.stored_calibration import CalibratedHost, Calibration, doubts, is_of
 from observatory.telemetry.machine.host_limits import HostLimits
 
@@ -32,7 +25,7 @@ class Preflight:
     """open_files: descriptors that one process needs at the most; warnings: a sentence each."""
 
     open_files: int
-    estimate: CapacityEstimate
+    estimate: capacity.CapacityEstimate
     warnings: list[str]
 
 
@@ -61,8 +54,8 @@ def check_before_start(
         default=OWN_FILES,
     )
     ours = calibration is not None and is_of(calibration, host)
-    basis = basis_of(calibration, is_ours=ours)
-    guess = estimate(plan, scenario.processes, pace_of(scenario.slo), basis)
+    basis = capacity.basis_of(calibration, is_ours=ours)
+    guess = capacity.estimate(plan, scenario.processes, capacity.pace_of(scenario.slo), basis)
     warnings += check_cores(guess, limits, force=force)
     if calibration is not None and (warnings or not ours):
         found = doubts(calibration, host)
@@ -147,7 +140,7 @@ def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int
 
 def _connections(stage: StagePlan, targets: list[Target]) -> int:
     """Return the most that any of the targets gets at once."""
-    wanted = most_connections(stage)
+    wanted = capacity.most_connections(stage)
     return max((min(wanted, target.max_concurrency or wanted) for target in targets), default=0)
 
 
@@ -158,7 +151,7 @@ def _refuse_or_warn(stage: StagePlan, problem: str, fix: str) -> list[str]:
     return [f"stages[{stage.index}]: at max_in_flight, {problem} — {fix}, or lower max_in_flight"]
 
 
-def check_cores(guess: CapacityEstimate, limits: HostLimits, *, force: bool) -> list[str]:
+def check_cores(guess: capacity.CapacityEstimate, limits: HostLimits, *, force: bool) -> list[str]:
     """Return the plan's demand against the processes given, and these against the cores."""
     warnings = []
     given = guess.processes
@@ -167,7 +160,7 @@ def check_cores(guess: CapacityEstimate, limits: HostLimits, *, force: bool) -> 
             f"{given} processes on {count_of(limits.cores, 'usable core')} will wait for each other"
         )
     if guess.cores > given:
-        line = f"this plan needs {count_of(guess.cores, 'core')}, you gave {given}: {demand_line(guess)}"
+        line = f"this plan needs {count_of(guess.cores, 'core')}, you gave {given}: {capacity.demand_line(guess)}"
         fix = f"pass --processes {guess.cores}"
         if guess.cores > limits.cores:
             fix = f"this machine has {limits.cores}: lower the load, or use a larger machine"

@@ -12,13 +12,7 @@ from typing import Any
 import pynvml
 
 from observatory.core.sample import Sample
-from observatory.telemetry.sensors.nvml_readings import (
-    LINK_READINGS,
-    READINGS,
-    Reading,
-    error_name,
-    processes,
-)
+from observatory.telemetry.sensors import nvml_readings
 from observatory.telemetry.sensors.process import subject_of, tree
 from observatory.telemetry.sensors.sensor import down, up
 from observatory.telemetry.sensors.update_periods import measure_update_periods
@@ -74,8 +68,8 @@ class NvmlSensor:
 
     def __init__(self, roles: Callable[[], Mapping[str, int]], *, links: bool = False) -> None:
         self._roles = roles
-        self._readings = READINGS
-        self._link_readings = LINK_READINGS if links else ()
+        self._readings = nvml_readings.READINGS
+        self._link_readings = nvml_readings.LINK_READINGS if links else ()
         self._devices: list[Device] | None = None
         self._absent = False
         self._worked = False
@@ -103,7 +97,7 @@ class NvmlSensor:
                 self._devices = list_devices()
             except pynvml.NVMLError as error:
                 self._absent = not self._worked
-                return [down(self.name, now, error_name(error))]
+                return [down(self.name, now, nvml_readings.error_name(error))]
         if not self._devices:
             self._absent = True
             return [down(self.name, now, "the driver lists no GPU")]
@@ -115,16 +109,13 @@ class NvmlSensor:
         for device in self._devices if self._link_readings else ():
             if device.parent is None:  # a link is the whole GPU's
                 samples += _read_each(now, device, self._link_readings)
-        self._note_loss(samples)
-        return samples
-
-    def _note_loss(self, samples: list[Sample]) -> None:
         if any(sample.value for sample in samples if sample.metric == "up"):
             self._worked = True
         elif self._worked:
             self._devices = None
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlShutdown()
+        return samples
 
     def _read_device(self, now: int, device: Device, used: dict[str, list[Any]]) -> list[Sample]:
         samples = _read_each(now, device, self._readings)
@@ -161,7 +152,9 @@ class NvmlSensor:
         return samples
 
 
-def _read_each(now: int, device: Device, readings: tuple[Reading, ...]) -> list[Sample]:
+def _read_each(
+    now: int, device: Device, readings: tuple[nvml_readings.Reading, ...]
+) -> list[Sample]:
     samples = []
     for reading in readings:
         values: tuple[float | None, ...]
@@ -169,7 +162,7 @@ def _read_each(now: int, device: Device, readings: tuple[Reading, ...]) -> list[
         try:
             values = reading.call(device.handle)
         except pynvml.NVMLError as error:
-            values, reason = (None,) * len(reading.metrics), error_name(error)
+            values, reason = (None,) * len(reading.metrics), nvml_readings.error_name(error)
         samples += [
             Sample(now, "nvml", "shared_host", device.name, metric, value, reason)
             for metric, value in zip(reading.metrics, values, strict=True)
@@ -180,10 +173,10 @@ def _read_each(now: int, device: Device, readings: tuple[Reading, ...]) -> list[
 def _count_processes(now: int, device: Device, used: dict[str, list[Any]]) -> Sample:
     value = reason = None
     try:
-        used[device.name] = processes(device.handle)
+        used[device.name] = nvml_readings.processes(device.handle)
         value = float(len(used[device.name]))
     except pynvml.NVMLError as error:
-        reason = error_name(error)
+        reason = nvml_readings.error_name(error)
     return Sample(now, "nvml", "shared_host", device.name, "gpu_processes", value, reason)
 
 
