@@ -109,8 +109,9 @@ def count(folder: Path) -> dict[str, float]:
         end = time.monotonic() + LIMIT_S
         while not over and time.monotonic() < end:
             gevent.sleep(0.1)
-    if len(marks) <= WARM + COUNTED * BLOCKS or stage.counts.errors > 1:  # the last one is cut off
-        raise SystemExit(f"counted {len(marks)} answers, {stage.counts.errors} of them failed")
+    errors = stage.journal.counts.errors
+    if len(marks) <= WARM + COUNTED * BLOCKS or errors > 1:  # the last one is cut off
+        raise SystemExit(f"counted {len(marks)} answers, {errors} of them failed")
     return {
         name: min(
             (marks[end][place] - marks[start][place]) / COUNTED for start, end in pairwise(ends)

@@ -5,13 +5,22 @@ stage, not of what was recorded before.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
 
 from observatory.core.journal import encode_entry
 from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
-from observatory.core.stage_counts import StageCounts
+from observatory.core.stage_counts import ISSUED, StageCounts
+from observatory.load.admission import Admission
+from observatory.load.clock_watch import ClockWatch
 from observatory.load.handoff import Handoff
+from observatory.load.heartbeat import Heartbeat, HeartbeatCounts
+from observatory.load.refusals import Refusals
+
+Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 
 
 class JournalFailed(Exception):
@@ -77,3 +86,89 @@ def open_counts(handoff: Handoff) -> StageCounts:
         raise JournalFailed(
             f"{handoff.journal}.counts cannot be written: {error.strerror}"
         ) from error
+
+
+class StageJournal:
+    """Owns the files, the counts and the heartbeat. What writes raises JournalFailed where the disk refuses.
+
+    lasting: where the count of issued requests outlives this process (core.stage_counts). beat is called
+    about once a second. recorded gets every record written (plain Locust's statistics).
+    """
+
+    def __init__(
+        self,
+        handoff: Handoff,
+        worker: int,
+        clock: ClockWatch,
+        lasting: memoryview,
+        beat: Callable[[], None],
+        recorded: Callable[[RequestRecord], None] | None,
+    ) -> None:
+        """Raise JournalFailed also where the slice has already run."""
+        self.counts = HeartbeatCounts()
+        self._handoff = handoff
+        self._worker = worker
+        self._lasting = lasting
+        self._recorder = Recorder(Path(handoff.journal), worker)
+        self._recorded = recorded
+        self._heartbeat = Heartbeat(clock, beat)
+
+    def begin(self, started: int) -> None:
+        """Write that the stage begins at that instant (nanoseconds from the anchor)."""
+        self._heartbeat.restart()
+        entry = WorkerStart(
+            worker=self._worker,
+            pid=os.getpid(),
+            stage=self._handoff.stage.index,
+            at=self._handoff.anchor.now(),
+            stage_started=started,
+        )
+        self._recorder.beat(entry)
+
+    def issued(self) -> None:
+        """Count a request that goes out."""
+        counts = self.counts
+        counts.issued = self._lasting[ISSUED] = counts.issued + 1
+
+    def write(self, records: list[RequestRecord], *, issued: bool) -> None:
+        """Write records, all of requests that were issued or all of such as were not."""
+        self._recorder.requests(records)
+        if issued:
+            self.counts.take(records)
+        else:
+            self.counts.not_issued += len(records)
+        if self._recorded is not None:
+            for record in records:
+                self._recorded(record)
+
+    def beat(self, admission: Admission, queued: int) -> None:
+        """Write a heartbeat; queued: ended requests that are not decoded yet."""
+        budget = admission.budget
+        tick = self._heartbeat.tick(
+            self._handoff.anchor.now(),
+            self.counts,
+            in_flight=admission.in_flight,
+            decode_queue=queued,
+            spent_usd=budget.spent_usd,
+            spent_output_tokens=budget.spent_tokens,
+        )
+        self._recorder.beat(tick)
+
+    def end(
+        self,
+        admission: Admission,
+        refusals: Refusals,
+        queued: int,
+        reason: Ending,
+        detail: str | None,
+    ) -> None:
+        """Write the last heartbeat, and how the stage ended."""
+        now = self._handoff.anchor.now()
+        end = self._heartbeat.end(now, self.counts, admission.budget, refusals)
+        self.beat(admission, queued)
+        self._recorder.beat(replace(end, reason=reason, detail=detail))
+
+    def close(self) -> None:
+        """Close the files and stop the heartbeat."""
+        self._recorder.close()
+        self._heartbeat.close()

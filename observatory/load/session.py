@@ -29,8 +29,8 @@ from observatory.load.connections.endpoint import make_endpoint
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, read_handoff
 from observatory.load.master import BEGIN, OVER, READY, STOP, Master
 from observatory.load.reading import kernel_stamps
-from observatory.load.recorder import JournalFailed
-from observatory.load.stage import Ending, StageRun
+from observatory.load.recorder import Ending, JournalFailed
+from observatory.load.stage import StageRun
 
 EXIT_CODES: dict[Ending, int] = {
     "complete": EXIT_FINE,

@@ -5,44 +5,41 @@ planned one is issued or recorded as not issued, with its reason.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
-from msgspec.structs import replace
-
-from observatory.core.record import RequestRecord, WorkerStart, WorkerTick
+from observatory.core.record import RequestRecord
 from observatory.core.run import REFUSED_ALIKE
-from observatory.core.stage_counts import ISSUED
-from observatory.load.admission import Admission, Decision
-from observatory.load.clock_watch import ClockWatch
-from observatory.load.command import simulated_users
+from observatory.load.admission import Admission
 from observatory.load.connections.endpoint import make_endpoint
-from observatory.load.connections.transport_factory import TransportFactory
-from observatory.load.connections.watchdog import Watchdog
 from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.handoff import Handoff
-from observatory.load.heartbeat import Heartbeat, HeartbeatCounts
-from observatory.load.in_flight import InFlight, RequestSource
+from observatory.load.in_flight import InFlight
 from observatory.load.loops import ClosedLoopUsers, make_loop
 from observatory.load.open_requests import OpenRequests
-from observatory.load.pacing import AlarmClock
-from observatory.load.reading.ring import open_ring
-from observatory.load.recorder import JournalFailed, Recorder, open_counts
+from observatory.load.recorder import Ending, JournalFailed, StageJournal, open_counts
 from observatory.load.records import RecordMaker
 from observatory.load.refusals import Refusals
 from observatory.load.retry_loop import RetryLoop
 from observatory.load.retry_policy import retry_policy_of
 from observatory.load.timeline import Timeline
-from observatory.load.virtual_user import VirtualUser
+from observatory.load.virtual_user import VirtualUser, VirtualUsers
 from observatory.wires.http_attempt import Fault
 
-Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256
 _NOT_SENT = Fault("connect", "client", "not asked", "interrupted")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StageEnd:
+    """How the stage ends, as far as is known; reached: its last record is written."""
+
+    ending: Ending = "complete"
+    detail: str | None = None
+    reached: bool = False
 
 
 class StageRun:
@@ -60,64 +57,41 @@ class StageRun:
         recorded: Callable[[RequestRecord], None] | None = None,
     ) -> None:
         self.handoff = handoff
-        self.worker = worker
-        self.ending: Ending = "complete"
-        self.turns = RequestSource(handoff)
-        self.clock = ClockWatch(handoff.anchor)
-        self.counts = HeartbeatCounts()
-        self._detail: str | None = None
         self._over = over
-        self._recorded = recorded
-        self._endpoint = make_endpoint(
+        self._end = StageEnd()
+        endpoint = make_endpoint(
             handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
         )
         counts = open_counts(handoff)
-        self._recorder = Recorder(Path(handoff.journal), worker)
-        self._lasting = counts.of(worker)
-        self._refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
-        self._watchdog = Watchdog(handoff.connection)
-        self._factory = TransportFactory(
-            self._endpoint,
-            self._watchdog,
-            handoff,
-            lambda: open_ring(simulated_users(handoff) // handoff.workers),
+        lasting = counts.of(worker)
+        refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
+        admission = Admission(handoff, worker, time.monotonic_ns(), lasting)
+        self._users = VirtualUsers(endpoint, handoff)
+        timeline = self._timeline = Timeline(handoff.stage, handoff.anchor, self._bug)
+        self.journal = StageJournal(handoff, worker, timeline.clock, lasting, self._beat, recorded)
+        self._open = OpenRequests(
+            handoff, timeline, admission, refusals, self.journal, self.out_of_budget, self._ended
         )
-        self.alarms = AlarmClock(self._bug)
-        self._timeline = Timeline(handoff.stage, self.clock, self.alarms)
-        self._open = OpenRequests(handoff.anchor.now, self._ended)
-        self._admission = Admission(handoff, worker, time.monotonic_ns(), self._lasting)
-        retry_policy = retry_policy_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
+        retry_policy = retry_policy_of(handoff, lambda tried: refused_inside(endpoint, tried))
         self._records = RecordMaker(
-            handoff, worker, self._endpoint, self.clock, self._admission, retry_policy
+            handoff, worker, endpoint, timeline.clock, admission, retry_policy
         )
         self._decoder = DecodeQueue(
-            self._endpoint, self._records.answered, self._write, self._maybe_over, self._bug
+            endpoint, self._records.answered, self._write, self._maybe_over, self._bug
         )
-        self._heartbeat = Heartbeat(self.clock, self._beat)
-        self._retry_loop = RetryLoop(retry_policy, self._admission, self.alarms)
-        self._loop = make_loop(self, handoff, worker)
-        self._virtual_users: list[VirtualUser] = []
-        self._finished = False
+        self._retry_loop = RetryLoop(retry_policy, admission, timeline.alarms)
+        self._loop = make_loop(self._open, handoff, worker)
 
     # The timeline.
 
     def begin(self, start_unix_ns: int) -> None:
         """Start at that moment, which is the same for all workers."""
-        if self._timeline.begun or self._finished:
+        if self._timeline.begun or self._end.reached:
             return
-        self._heartbeat.restart()
-        anchor = self.handoff.anchor
-        started = anchor.at(start_unix_ns)
+        started = self.handoff.anchor.at(start_unix_ns)
         self._timeline.begin(started)
-        entry = WorkerStart(
-            worker=self.worker,
-            pid=os.getpid(),
-            stage=self.handoff.stage.index,
-            at=anchor.now(),
-            stage_started=started,
-        )
         try:
-            self._recorder.beat(entry)
+            self.journal.begin(started)
         except JournalFailed as error:
             self.stop("crashed", str(error))
             return
@@ -131,7 +105,7 @@ class StageRun:
 
     def _drain_ends(self) -> None:
         """End what is open as timed out, and what never went out with its reason."""
-        if not self._finished:
+        if not self._end.reached:
             self._loop.stop()
             self._open.give_up("timeout", "drain_limit")
             self._refuse("not_issued", "drain_limit")
@@ -141,10 +115,9 @@ class StageRun:
         self, why: str = "the next request's worst case exceeds what is left of the budget"
     ) -> None:
         """Called when nothing more may be sent: let what is in flight end, then end the stage."""
-        if self.ending != "complete" or self._finished:
+        if self._end.ending != "complete" or self._end.reached:
             return
-        self.ending = "budget_reached"
-        self._detail = why
+        self._end.ending, self._end.detail = "budget_reached", why
         self._timeline.window_over = True
         self._loop.stop()
         self._refuse("refused_by_budget", "budget")
@@ -153,9 +126,9 @@ class StageRun:
 
     def stop(self, ending: Literal["interrupted", "crashed"], detail: str) -> None:
         """End now: what is in flight is recorded as it is. Returns when all is written."""
-        if self._finished:
+        if self._end.reached:
             return
-        self.ending, self._detail = ending, detail
+        self._end.ending, self._end.detail = ending, detail
         self._timeline.window_over = True
         try:
             self._loop.stop()
@@ -165,10 +138,8 @@ class StageRun:
             self._decoder.drain()
         except Exception as error:
             _log.exception("the last records cannot be made")
-            self.ending, self._detail = (
-                "crashed",
-                self._detail if ending == "crashed" else str(error),
-            )
+            self._end.detail = self._end.detail if ending == "crashed" else str(error)
+            self._end.ending = "crashed"
         self._finish()
 
     def _bug(self, error: Exception) -> None:
@@ -180,10 +151,7 @@ class StageRun:
 
     def virtual_user(self) -> VirtualUser:
         """Return a place for one more simulated user."""
-        virtual_user = VirtualUser(len(self._virtual_users), self._factory.make())
-        virtual_user.free_monotonic, virtual_user.leaving = time.monotonic_ns(), self._finished
-        self._virtual_users.append(virtual_user)
-        return virtual_user
+        return self._users.add(leaving=self._end.reached)
 
     def next_turn(self, virtual_user: VirtualUser) -> InFlight | None:
         """Wait until this user has something to send; None when it is to leave."""
@@ -201,15 +169,12 @@ class StageRun:
         except Exception as error:
             self._bug(error)
         finally:
-            self._answered(virtual_user, in_flight)
-
-    def _answered(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
-        try:
-            self._open.cut_off(in_flight, _NOT_SENT)
-            ended = self.clock.monotonic(in_flight.http_attempt.ended or 0)
-            virtual_user.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
-        except Exception as error:
-            self._bug(error)
+            try:
+                self._open.cut_off(in_flight, _NOT_SENT)
+                ended = self._timeline.clock.monotonic(in_flight.http_attempt.ended or 0)
+                virtual_user.freed(ended, self._users.think_ns)
+            except Exception as error:
+                self._bug(error)
 
     def leave(self, virtual_user: VirtualUser) -> None:
         """Called when this user is gone; what it was given and had no time to send ends here."""
@@ -221,49 +186,21 @@ class StageRun:
             )
         virtual_user.transport.close()
 
-    # What the loop calls.
-
-    def may_issue(self, in_flight: InFlight, now_ns: int) -> Decision:
-        """Return admission's decision at this moment; nothing goes out while all answers are refused alike."""
-        held = self._refusals.watching and self._refusals.held_until(
-            self._open.virtual_users, now_ns
-        )
-        return held or self._admission.decide(in_flight, now_ns)
-
-    def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
-        """Issue the request to that user, who may run at once."""
-        self.clock.check()
-        in_flight.scheduled = self.clock.instant(in_flight.due_monotonic)
-        in_flight.released = self.clock.instant(now_ns)
-        if in_flight.entered_monotonic:
-            in_flight.pace_wait_ns = max(0, now_ns - in_flight.entered_monotonic)
-        in_flight.phase = self._timeline.phase(in_flight.due_monotonic)
-        in_flight.user = virtual_user.number
-        self.counts.issued += 1
-        self._lasting[ISSUED] = self.counts.issued
-        self._admission.enter(in_flight, now_ns)
-        self._open.virtual_users[in_flight] = virtual_user
-        virtual_user.in_flight = in_flight
-        virtual_user.wake()
-
     # What becomes of requests.
 
     def _ended(self, in_flight: InFlight) -> None:
-        if in_flight.closed:
-            return
-        in_flight.closed = True
-        in_flight.ended_monotonic = time.monotonic_ns()
-        del self._open.virtual_users[in_flight]
-        self._admission.leave()
-        self._decoder.put(in_flight, at_once=self._refusals.watching and looks_refused(in_flight))
+        watching = self._open.refusals.watching
+        self._decoder.put(in_flight, at_once=watching and looks_refused(in_flight))
         self._loop.pump()
 
     def _refuse(self, outcome: Literal["refused_by_budget", "not_issued"], reason: str) -> None:
         """Record what was planned and will not be sent."""
+        timeline = self._timeline
         records: list[RequestRecord] = []
         for in_flight in self._loop.unsent():
-            in_flight.scheduled = self.clock.instant(in_flight.due_monotonic or time.monotonic_ns())
-            in_flight.phase = self._timeline.phase(in_flight.due_monotonic)
+            due = in_flight.due_monotonic
+            in_flight.scheduled = timeline.clock.instant(due or time.monotonic_ns())
+            in_flight.phase = timeline.phase(due)
             records.append(self._records.unsent(in_flight, outcome, reason))
             if len(records) == _UNSENT_AT_ONCE:
                 self._write(records, issued=False)
@@ -272,86 +209,64 @@ class StageRun:
 
     def _overspent(self) -> None:
         """Called when more was billed than the cap allows: nothing more is sent, what is open is cut off."""
-        if self._finished:
+        if self._end.reached:
             return
         self.out_of_budget("more was billed than is left of the budget")
         if self._open.virtual_users:
             self._open.give_up("interrupted", "budget")
 
     def _write(self, records: list[RequestRecord], *, issued: bool = True) -> None:
-        if not records or self._finished:
+        end = self._end
+        if not records or end.reached:
             return
         try:
-            self._recorder.requests(records)
+            self.journal.write(records, issued=issued)
         except JournalFailed as error:
-            if self.ending != "crashed":
+            if end.ending != "crashed":
                 self.stop("crashed", str(error))
             return
-        if issued:
-            self.counts.take(records)
-            if self._refusals.watching and self.ending in ("complete", "budget_reached"):
-                self._refusals.take(records, time.monotonic_ns())
-                self._stop_where_refused()
-                if self._finished:
-                    return
-        else:
-            self.counts.not_issued += len(records)
-        if self._recorded is not None:
-            for record in records:
-                self._recorded(record)
-        if self._admission.budget.exceeded:
+        refusals = self._open.refusals
+        if issued and refusals.watching and end.ending in ("complete", "budget_reached"):
+            refusals.take(records, time.monotonic_ns())
+            self._stop_where_refused()
+            if end.reached:
+                return
+        if self._open.admission.budget.exceeded:
             self._overspent()
         self._loop.pump()  # what ended at its real cost may have made room
 
     def _stop_where_refused(self) -> None:
         """Stop where all is refused alike: nothing more is sent, and what is open is cut off."""
-        if self.ending == "complete" and self._refusals.stop(
-            self._open.virtual_users, time.monotonic_ns()
-        ):
+        if self._end.ending == "complete" and self._open.stops_refused(time.monotonic_ns()):
             self.stop("crashed", REFUSED_ALIKE)
 
     def _beat(self) -> None:
-        if not self._timeline.begun or self._finished:
+        if not self._timeline.begun or self._end.reached:
             return
         try:
-            self._recorder.beat(self._tick())
+            self.journal.beat(self._open.admission, len(self._decoder))
             self._stop_where_refused()
         except JournalFailed as error:
             self.stop("crashed", str(error))
 
-    def _tick(self) -> WorkerTick:
-        budget = self._admission.budget
-        return self._heartbeat.tick(
-            self.handoff.anchor.now(),
-            self.counts,
-            in_flight=self._admission.in_flight,
-            decode_queue=len(self._decoder),
-            spent_usd=budget.spent_usd,
-            spent_output_tokens=budget.spent_tokens,
-        )
-
     def _maybe_over(self) -> None:
-        nothing_left = not (self._loop.waiting or self._open.virtual_users or len(self._decoder))
-        if self._timeline.begun and self._timeline.window_over and nothing_left:
+        if not (self._timeline.window_over and self._timeline.begun):
+            return
+        if not (self._loop.waiting or self._open.virtual_users or len(self._decoder)):
             self._finish()
 
     def _finish(self) -> None:
-        if self._finished:
+        end = self._end
+        if end.reached:
             return
-        self._finished = True
-        for virtual_user in self._virtual_users:
-            virtual_user.leaving = True
-            virtual_user.wake()
-        now, budget = self.handoff.anchor.now(), self._admission.budget
-        end = self._heartbeat.end(now, self.counts, budget, self._refusals)
-        end = replace(end, reason=self.ending, detail=self._detail)
+        end.reached = True
+        self._users.dismiss()
+        requests, queued = self._open, len(self._decoder)
         try:
-            self._recorder.beat(self._tick())
-            self._recorder.beat(end)
+            self.journal.end(requests.admission, requests.refusals, queued, end.ending, end.detail)
         except JournalFailed as error:
             _log.error("%s", error)
-            self.ending = "crashed"
-        for part in (self._recorder, self._heartbeat, self._decoder, self._watchdog, self.alarms):
+            end.ending = "crashed"
+        for part in (self.journal, self._decoder, self._users, self._timeline):
             part.close()
-        self._factory.close()
-        self._over(self.ending)
+        self._over(end.ending)

@@ -1,12 +1,18 @@
-"""A simulated user as the stage sees it: where its next request is handed over, and where it waits."""
+"""Simulated users as the stage sees them: where the next request is handed over, and where each waits."""
 
+import time
 from typing import Any
 
 import gevent
 
-from observatory.load.connections.transport_factory import AnyTransport
+from observatory.load.command import simulated_users
+from observatory.load.connections.endpoint import Endpoint
+from observatory.load.connections.transport_factory import AnyTransport, TransportFactory
+from observatory.load.connections.watchdog import Watchdog
+from observatory.load.handoff import Handoff
 from observatory.load.in_flight import InFlight
 from observatory.load.pacing import AlarmClock
+from observatory.load.reading.ring import open_ring
 
 _FIRST_PAUSE_NS = 100_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000
@@ -84,3 +90,37 @@ class VirtualUser:
             self._pause_ns = 0
         self.in_flight = None
         self.free_monotonic = ended_monotonic + think_ns + self._pause_ns
+
+
+class VirtualUsers:
+    """All users of a worker's part of a stage, and what their transports share. think_ns: the pause after an answer."""
+
+    def __init__(self, endpoint: Endpoint, handoff: Handoff) -> None:
+        """Raise BadInput where the client cannot be made."""
+        self.think_ns = round(handoff.stage.think_time_s * 1e9)
+        self._all: list[VirtualUser] = []
+        self._watchdog = Watchdog(handoff.connection)
+        self._factory = TransportFactory(
+            endpoint,
+            self._watchdog,
+            handoff,
+            lambda: open_ring(simulated_users(handoff) // handoff.workers),
+        )
+
+    def add(self, *, leaving: bool) -> VirtualUser:
+        """Return one more user, who is free from now on."""
+        virtual_user = VirtualUser(len(self._all), self._factory.make())
+        virtual_user.free_monotonic, virtual_user.leaving = time.monotonic_ns(), leaving
+        self._all.append(virtual_user)
+        return virtual_user
+
+    def dismiss(self) -> None:
+        """Let all of them leave, also those who wait."""
+        for virtual_user in self._all:
+            virtual_user.leaving = True
+            virtual_user.wake()
+
+    def close(self) -> None:
+        """Close what they share."""
+        self._watchdog.close()
+        self._factory.close()

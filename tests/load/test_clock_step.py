@@ -11,7 +11,7 @@ from tests.load.stages import carry, cold_item, make_handoff
 STEP_AFTER_S = 1.2
 STEPPING = f"""
 import functools, time
-from observatory.load import clock_watch, stage
+from observatory.load import clock_watch, timeline
 from loadtests.chat import ChatUser
 
 BEGAN = time.monotonic_ns()
@@ -21,7 +21,7 @@ def read():
     stepped = monotonic > BEGAN + {STEP_AFTER_S} * 1e9
     return realtime + (50_000_000 if stepped else 0), monotonic
 
-stage.ClockWatch = functools.partial(clock_watch.ClockWatch, read=read, quick=read)
+timeline.ClockWatch = functools.partial(clock_watch.ClockWatch, read=read, quick=read)
 """
 
 

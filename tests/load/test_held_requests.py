@@ -49,7 +49,7 @@ class World:
 
 
 class Worker:
-    """A worker's part of a stage: what StageRun does between its loop, its refusals and its answers."""
+    """A worker's part of a stage: what StageRun and OpenRequests do between loop, refusals and answers."""
 
     def __init__(self, world: World, folder: Path, number: int, workers: int, **watch: Any) -> None:
         counts = StageCounts(folder / "stage-00", workers)
