@@ -7,8 +7,7 @@ the journals removed; a second seal takes up where the first one stopped.
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,7 @@ import polars as pl
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.record import NEVER_SENT, RequestRecord, Tokens
-from observatory.core.run import Manifest, SealReport, StageTimes
+from observatory.core.run import Manifest, SealReport
 from observatory.core.sample import Sample
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices
@@ -103,7 +102,8 @@ def _write_tables(
         tables["ticks.parquet"].add(frame)
         tally.note_torn(folder, journal.path)
     if samples_journal is not None and samples_journal.is_file():
-        for rows in _chunks(own_samples(samples(samples_journal), manifest), SAMPLES_A_FRAME):
+        own = own_samples(samples(samples_journal), manifest)
+        while rows := list(islice(own, SAMPLES_A_FRAME)):
             tables["samples.parquet"].add(samples_frame(manifest.run_id, rows))
     for table in tables.values():
         table.finish()
@@ -154,7 +154,12 @@ def _write_records(
 ) -> _Tally:
     tally = _Tally()
     prices = AppliedPrices.from_dict(manifest.target.price)
-    cost = partial(_answer_cost, prices)
+
+    def cost(tokens: Tokens) -> float | None:
+        return request_cost_usd(
+            prices, tokens.prompt, tokens.cached, tokens.output, tokens.cache_write
+        )
+
     journals = groupby(worker_journals(folder, "requests"), key=lambda journal: journal.stage)
     for stage, group in journals:
         seen = bytearray()
@@ -197,10 +202,6 @@ def _is_first(seen: bytearray, index: int) -> bool:
     return first
 
 
-def _answer_cost(prices: AppliedPrices, tokens: Tokens) -> float | None:
-    return request_cost_usd(prices, tokens.prompt, tokens.cached, tokens.output, tokens.cache_write)
-
-
 def own_samples(
     readings: Iterator[Sample], manifest: Manifest
 ) -> Iterator[tuple[Sample, int | None]]:
@@ -215,13 +216,18 @@ def own_samples(
     other targets run on.
     """
     own = f"engine:{manifest.target.name}"
-    others = _hosts_of_others(manifest)
-    margin = _margin_ns(manifest)
-    windows = [_window(stage) for stage in manifest.stages]
+    telemetry = manifest.stored.telemetry
+    others = {
+        probe.name
+        for probe in telemetry.probes or []
+        if probe.targets and manifest.target.name not in probe.targets
+    }
+    # Two readings on either side of a stage: the values before and after the load.
+    margin = max(SAMPLE_MARGIN_NS, round(2e9 * telemetry.interval_s))
     spans = [
-        (stage.index, *window)
-        for stage, window in zip(manifest.stages, windows, strict=True)
-        if window
+        (stage.index, stage.started, stage.ended)
+        for stage in manifest.stages
+        if stage.started is not None and stage.ended is not None
     ]
     kept_spans = [(start, end) for _, start, end in spans]
     if manifest.idle is not None:
@@ -237,39 +243,6 @@ def own_samples(
         foreign = foreign or sample.device.partition(":")[0] in others
         kept = msgspec.structs.replace(sample, subject="shared_host") if foreign else sample
         yield kept, inside[0] if inside else None
-
-
-def _hosts_of_others(manifest: Manifest) -> set[str]:
-    """Return the probes whose hosts serve other targets of the campaign and not this one."""
-    return {
-        probe.name
-        for probe in manifest.stored.telemetry.probes or []
-        if probe.targets and manifest.target.name not in probe.targets
-    }
-
-
-def _margin_ns(manifest: Manifest) -> int:
-    """Return two readings on either side of a stage: the values before and after the load."""
-    return max(SAMPLE_MARGIN_NS, round(2e9 * manifest.stored.telemetry.interval_s))
-
-
-def _window(stage: StageTimes) -> tuple[int, int] | None:
-    if stage.started is None or stage.ended is None:
-        return None
-    return stage.started, stage.ended
-
-
-def _chunks(
-    rows: Iterator[tuple[Sample, int | None]], size: int
-) -> Iterator[list[tuple[Sample, int | None]]]:
-    chunk: list[tuple[Sample, int | None]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) >= size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _remove_journals(folder: Path) -> None:
