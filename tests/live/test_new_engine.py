@@ -34,16 +34,6 @@ class EchoTarget(TargetIdentity):
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours"] = "hours"
     rate: MachineRate | None = None
-
-    @property
-    def fixed_port(self) -> int:
-        """Return port."""
-        return self.port
-
-    @property
-    def stated_rate(self) -> MachineRate | None:
-        """Return rate."""
-        return self.rate
 '''
 ENGINE = '''
 """Opens a target of the engine Echo; run as a module it is the engine: a few words after each request."""

@@ -25,6 +25,7 @@ from observatory.site.charts.drawing import (
     tips,
     wants_log,
 )
+from observatory.site.charts.marks import row_words, rows_downwards
 from observatory.site.loads import Load
 
 NAME_PX, LOAD_PX, APART_PX = 18, 20, 14
@@ -104,8 +105,7 @@ def _spec(
     start = log_ticks(shown)[0] if log else 0
     x = alt.X("x:Q", title=axis_title(title, unit, log), scale=scale, axis=axis)
     height = sum(_height(cell, loads) for cell in cells)
-    y_scale = alt.Scale(domain=[height, 0], nice=False, zero=False)
-    y = alt.Y("y:Q", scale=y_scale, axis=None)
+    y = rows_downwards(height)
     sheet = Sheet()
     dots, means, names = _records(cells, loads, factor, start)
     layers: list[alt.Chart] = [
@@ -129,11 +129,7 @@ def _spec(
                     )
                     .encode(x=x, y=y, tooltip=tips("Cell", "Load", "Block", "Value"))
                 )
-    layers.append(
-        alt.Chart(sheet.put(names))
-        .mark_text(align="left", baseline="top", color="var(--ink)", fontWeight=600, lineBreak="\n")
-        .encode(x=x, y=y, text=alt.Text("text:N"))
-    )
+    layers.append(row_words(sheet, names, x, y, fontWeight=600, lineBreak="\n"))
     return sheet.finish(layers, f"{title} of each cell, a dot a block.", height)
 
 

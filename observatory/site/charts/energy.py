@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from observatory.presentation.figures import write
 from observatory.site.charts.drawing import Drawing
-from observatory.site.charts.levels import LevelSeries, level_chart
+from observatory.site.charts.levels import level_chart, series_of
 from observatory.site.members import MemberRun
 
 
@@ -24,10 +24,7 @@ def energy_chart(
 
     hosts: the energy of shared hosts is in its notes.
     """
-    series = [
-        LevelSeries(m.style, m.verdict, m.series(metric, "value"), by_basis=True) for m in members
-    ]
-    drawing = level_chart(name, about, series)
+    drawing = level_chart(name, about, series_of(members, metric, by_basis=True))
     notes = list(drawing.notes)
     if drawing.spec:
         notes.append("Shapes: a circle is measured, a square estimated, a diamond modelled.")

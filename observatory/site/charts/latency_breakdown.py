@@ -19,12 +19,12 @@ from observatory.site.charts.drawing import (
     Record,
     Sheet,
     Spec,
-    TableCell,
     axis_title,
     display_unit,
     figure_cell,
     tips,
 )
+from observatory.site.charts.marks import row_words, rows_downwards, target_cells
 from observatory.site.loads import Load
 from observatory.site.target_styles import TargetStyle
 
@@ -112,27 +112,18 @@ def _spec(parts: Sequence[LatencyParts], title: str) -> Spec:
         scale=alt.Scale(domain=[0, far], nice=False),
         axis=alt.Axis(format=PLAIN, tickCount=6, grid=True),
     )
-    scale = alt.Scale(domain=[len(parts), 0], nice=False, zero=False)
-    y = alt.Y("y:Q", scale=scale, axis=None)
+    y = rows_downwards(len(parts))
     sheet = Sheet()
     layers: list[alt.Chart] = []
     for place, one in enumerate(parts):
         layers += _bars(sheet, place, one, factor, far, x, y)
     names = [
-        {"x": 0, "y": place + 0.1, "text": f"{one.label}{_end(one)}"}
+        {"x": 0, "y": place + 0.1, "text": one.label + (": > timeout" if one.endless else "")}
         for place, one in enumerate(parts)
     ]
-    layers.append(
-        alt.Chart(sheet.put(names))
-        .mark_text(align="left", baseline="top", color="var(--ink)")
-        .encode(x=x, y=y, text=alt.Text("text:N"))
-    )
+    layers.append(row_words(sheet, names, x, y))
     names_of = ", ".join(dict.fromkeys(one.style.label for one in parts))
     return sheet.finish(layers, f"{title}: {names_of}.", ROW * len(parts))
-
-
-def _end(one: LatencyParts) -> str:
-    return ": > timeout" if one.endless else ""
 
 
 def _bars(
@@ -181,8 +172,7 @@ def _table(parts: Sequence[LatencyParts]) -> CellTable:
         heads,
         [
             [
-                TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-                TableCell(one.load.text),
+                *target_cells(one.style, one.verdict, one.load),
                 *(figure_cell(f) for f in (one.service, one.throttle, one.pace, one.user)),
             ]
             for one in parts

@@ -29,7 +29,9 @@ from observatory.site.charts.drawing import (
     value_axis,
     wants_log,
 )
+from observatory.site.charts.marks import target_cells, target_point
 from observatory.site.loads import Load
+from observatory.site.members import MemberRun
 from observatory.site.target_styles import TargetStyle
 
 _APART = 7
@@ -70,6 +72,13 @@ class LevelSeries:
 
 BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamond"}
 """Basis, strongest first -> the shape of marks where shape shows it."""
+
+
+def series_of(
+    members: Sequence[MemberRun], metric: str, statistic: str = "value", *, by_basis: bool = False
+) -> list[LevelSeries]:
+    """Return the members' figures of one metric and statistic over their loads."""
+    return [LevelSeries(m.style, m.verdict, m.series(metric, statistic), by_basis) for m in members]
 
 
 def key_of(series: Sequence[LevelSeries]) -> list[KeyEntry]:
@@ -117,12 +126,7 @@ def _spec(series: Sequence[LevelSeries], title: str) -> Spec:
     shown = [value * factor for value in (*finite, *bounds, *_finite(ends))]
     scale, axis = value_axis(shown, log)
     y_title = axis_title(title, unit, log)
-    y = alt.Y(
-        "y:Q",
-        title=y_title,
-        scale=scale,
-        axis=axis,
-    )
+    y = alt.Y("y:Q", title=y_title, scale=scale, axis=axis)
     x = _x_axis(series)
     sheet = Sheet()
     layers: list[alt.Chart] = []
@@ -202,19 +206,8 @@ def _layers(
         chart = alt.Chart(sheet.put(opened)).mark_rule(**rule)
         layers.append(chart.encode(x=x, y=alt.Y("low:Q", title=y_title), y2=TOP_END))
     if drawn:
-        layers.append(
-            alt.Chart(sheet.put(drawn))
-            .mark_point(
-                shape=one.shape,
-                size=75,
-                stroke=colour,
-                fill="var(--paper)" if style.emulated else colour,
-                strokeWidth=2,
-                opacity=1,
-                xOffset=shift,
-            )
-            .encode(x=x, y=y, tooltip=tooltip)
-        )
+        point = target_point(sheet, drawn, style, shape=one.shape, size=75, xOffset=shift)
+        layers.append(point.encode(x=x, y=y, tooltip=tooltip))
     if bounds:
         layers.append(
             alt.Chart(sheet.put(bounds))
@@ -261,8 +254,7 @@ def _table(series: Sequence[LevelSeries]) -> CellTable:
     heads = [("Target", False), ("Load", False), ("Value", True), ("Requests", True)]
     rows = [
         [
-            TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-            TableCell(load.text),
+            *target_cells(one.style, one.verdict, load),
             figure_cell(figure),
             TableCell(f"{figure.n:,}" if figure.n is not None else "–", number=True),
         ]

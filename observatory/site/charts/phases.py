@@ -24,6 +24,7 @@ from observatory.site.charts.drawing import (
     figure_cell,
     tips,
 )
+from observatory.site.charts.marks import row_words, rows_downwards, target_cells
 from observatory.site.loads import Load
 from observatory.site.target_styles import TargetStyle
 
@@ -84,8 +85,7 @@ def _spec(times: Sequence[Times]) -> Spec:
         scale=alt.Scale(zero=True, nice=True),
         axis=alt.Axis(format=PLAIN, tickCount=6, grid=True),
     )
-    scale = alt.Scale(domain=[len(times), 0], nice=False, zero=False)
-    y = alt.Y("y:Q", scale=scale, axis=None)
+    y = rows_downwards(len(times))
     sheet = Sheet()
     layers = [
         alt.Chart(sheet.put(_bars(times, phase, factor)))
@@ -126,11 +126,7 @@ def _spec(times: Sequence[Times]) -> Spec:
             .encode(x=x, y=y, tooltip=tips("Target", "Load", "Client mean", "Verdict"))
         )
     names = [{"x": 0, "y": place + 0.14, "text": one.label} for place, one in enumerate(times)]
-    layers.append(
-        alt.Chart(sheet.put(names))
-        .mark_text(align="left", baseline="top", color="var(--ink)")
-        .encode(x=x, y=y, text=alt.Text("text:N"))
-    )
+    layers.append(row_words(sheet, names, x, y))
     names_of = ", ".join(dict.fromkeys(one.style.label for one in times))
     return sheet.finish(layers, f"{_TITLE}: {names_of}.", ROW * len(times))
 
@@ -166,14 +162,12 @@ def _table(times: Sequence[Times]) -> CellTable:
     heads += [("End-to-end latency, mean, client", True)]
     rows = []
     for one in times:
-        means = [one.phases.get(phase) for phase in PHASES]
         rows.append(
             [
-                TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-                TableCell(one.load.text),
+                *target_cells(one.style, one.verdict, one.load),
                 *(
                     TableCell(DASH if value is None else write(value, "s"), number=True)
-                    for value in means
+                    for value in map(one.phases.get, PHASES)
                 ),
                 figure_cell(one.client),
             ]

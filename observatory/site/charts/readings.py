@@ -34,17 +34,14 @@ def readings_of(source: PanelSource, device: str, samples: pl.DataFrame) -> pl.D
             pass
         case _:
             assert_never(source.reading)
-    down = own.filter((pl.col("metric") == "up") & (pl.col("value") == 0))
+    is_down = (pl.col("metric") == "up") & (pl.col("value") == 0)
+    down = own.filter(is_down)
     if device:
         every = (pl.col("sensor") == source.sensor) & (pl.col("device") == "")
-        down = pl.concat([down, samples.filter(every & _is_down())])
+        down = pl.concat([down, samples.filter(every & is_down)])
     gaps = down.select("at_s", pl.lit(None, dtype=pl.Float64).alias("value"))
     unread = gaps.join(read, on="at_s", how="anti")
     return pl.concat([read, unread]).sort("at_s")
-
-
-def _is_down() -> pl.Expr:
-    return (pl.col("metric") == "up") & (pl.col("value") == 0)
 
 
 def _gain() -> pl.Expr:

@@ -7,6 +7,7 @@ import altair as alt
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Drawing, Record, Sheet, tips
 from observatory.site.charts.levels import LevelSeries, key_of, level_chart
+from observatory.site.charts.marks import target_point
 from observatory.site.loads import Load
 
 _ROW = 34
@@ -76,14 +77,7 @@ def _layers(
             color=style.colour, strokeWidth=2, opacity=0.55
         )
         layers.append(rule.encode(x=alt.X("low:Q", title=_TITLE), x2=alt.X2("high:Q"), y=y))
-    point = alt.Chart(sheet.put(records)).mark_point(
-        shape=style.shape,
-        size=90,
-        stroke=style.colour,
-        fill="var(--paper)" if style.emulated else style.colour,
-        strokeWidth=2,
-        opacity=1,
-    )
+    point = target_point(sheet, records, style, size=90)
     shown = tips("Target", "Load", "Score", "95 % interval", "Requests", "Verdict")
     layers.append(point.encode(x=x, y=y, tooltip=shown))
     return layers

@@ -13,6 +13,7 @@ import polars as pl
 
 from observatory.presentation.figures import write
 from observatory.site.charts.drawing import CellTable, Drawing, Record, Sheet, TableCell
+from observatory.site.charts.marks import row_words, rows_downwards
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.readings import SILENCE_S
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
@@ -103,8 +104,6 @@ def _chart(
     titled: bool,
 ) -> Drawing:
     x = time_axis(span, titled=titled)
-    scale = alt.Scale(domain=[len(strips), 0], nice=False, zero=False)
-    axis = alt.Axis(labels=False, grid=False, title=None)
     sheet = Sheet()
     layers = bands_of(sheet, bands, x, named=False)
     held: list[Record] = []
@@ -116,17 +115,13 @@ def _chart(
             | {"y2": place + 0.9}
             for start, end in strip.spans
         ]
-    y = alt.Y("y:Q", scale=scale, axis=axis)
+    y = rows_downwards(len(strips), alt.Axis(labels=False, grid=False, title=None))
     layers.append(
         alt.Chart(sheet.put(held))
         .mark_rect(color="var(--warn)", opacity=1)
         .encode(x=x, x2=alt.X2("end:Q"), y=y, y2=alt.Y2("y2:Q"))
     )
-    layers.append(
-        alt.Chart(sheet.put(names))
-        .mark_text(align="left", baseline="top", dx=4, color="var(--ink)")
-        .encode(x=x, y=y, text=alt.Text("text:N"))
-    )
+    layers.append(row_words(sheet, names, x, y, dx=4))
     spec = sheet.finish(layers, f"{_TITLE}, over the run's time.", _ROW * len(strips))
     return Drawing(_NAME, _TITLE, _ABOUT, spec, table=_table(samples, bands))
 

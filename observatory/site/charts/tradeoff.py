@@ -18,7 +18,6 @@ from observatory.site.charts.drawing import (
     KeyEntry,
     Record,
     Sheet,
-    TableCell,
     axis_title,
     display_unit,
     figure_cell,
@@ -26,6 +25,7 @@ from observatory.site.charts.drawing import (
     value_axis,
     wants_log,
 )
+from observatory.site.charts.marks import target_cells, target_point
 from observatory.site.loads import Load
 from observatory.site.target_styles import TargetStyle
 
@@ -53,22 +53,18 @@ def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[TradeoffS
     notes = [_absent(trade) for trade, points in all_points if not points]
     if not drawn:
         return Drawing(name, title, about, table=table, missing=notes or ["No stage was run."])
-    latency = [point[1].value for _, points in drawn for point in points]
-    cost = [point[2].value for _, points in drawn for point in points]
-    example = drawn[0][1][0]
-    factor, unit = display_unit("s", [value for value in latency if value is not None])
-    x_log = wants_log(value for value in latency if value is not None)
-    y_log = wants_log(value for value in cost if value is not None)
+    every = [point for _, points in drawn for point in points]
+    latency = [value for point in every if (value := point[1].value) is not None]
+    cost = [value for point in every if (value := point[2].value) is not None]
+    example = every[0]
+    factor, unit = display_unit("s", latency)
+    x_log, y_log = wants_log(latency), wants_log(cost)
     titles = (
         axis_title(example[1].title, unit, x_log),
         axis_title(example[2].title, "US dollars", y_log),
     )
-    x_scale, x_axis = value_axis(
-        _shown([point[1] for _, points in drawn for point in points], factor), x_log
-    )
-    y_scale, y_axis = value_axis(
-        _shown([point[2] for _, points in drawn for point in points], 1.0), y_log
-    )
+    x_scale, x_axis = value_axis(_shown([point[1] for point in every], factor), x_log)
+    y_scale, y_axis = value_axis(_shown([point[2] for point in every], 1.0), y_log)
     x_axis.grid = True
     x = alt.X("x:Q", title=titles[0], scale=x_scale, axis=x_axis)
     y = alt.Y("y:Q", title=titles[1], scale=y_scale, axis=y_axis)
@@ -81,16 +77,8 @@ def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[TradeoffS
     spec = sheet.finish(
         layers, f"{title}: {', '.join(trade.style.label for trade, _ in drawn)}.", 280
     )
-    key = [
-        KeyEntry(
-            trade.style.label,
-            trade.style.colour,
-            trade.style.shape,
-            trade.style.emulated,
-            trade.verdict,
-        )
-        for trade, _ in drawn
-    ]
+    styles = [(trade.style, trade.verdict) for trade, _ in drawn]
+    key = [KeyEntry(s.label, s.colour, s.shape, s.emulated, verdict) for s, verdict in styles]
     bases = sorted({basis for _, points in drawn for p in points if (basis := p[2].modelled)})
     notes.append(
         f"Lower left is better on both axes. Bars are 95 % intervals; a number next to a mark is the "
@@ -131,14 +119,7 @@ def _layers(
     if upright:
         chart = alt.Chart(sheet.put(upright)).mark_rule(**rule)
         layers.append(chart.encode(x=x, y=alt.Y("y_low:Q", title=titles[1]), y2=alt.Y2("y_high:Q")))
-    point = alt.Chart(sheet.put(records)).mark_point(
-        shape=style.shape,
-        size=80,
-        stroke=style.colour,
-        fill="var(--paper)" if style.emulated else style.colour,
-        strokeWidth=2,
-        opacity=1,
-    )
+    point = target_point(sheet, records, style, size=80)
     words = alt.Chart(sheet.put(records)).mark_text(dx=9, dy=-9, align="left", fontSize=11)
     shown = tips("Target", "Load", "Latency", "Cost", "Basis", "Requests", "Verdict")
     layers.append(point.encode(x=x, y=y, tooltip=shown))
@@ -190,8 +171,7 @@ def _table(trades: Sequence[TradeoffSeries]) -> CellTable:
     heads = [("Target", False), ("Load", False), ("Latency", True), ("Cost", True)]
     rows = [
         [
-            TableCell(trade.style.target, verdict=trade.verdict, emulated=trade.style.emulated),
-            TableCell(load.text),
+            *target_cells(trade.style, trade.verdict, load),
             figure_cell(latency),
             figure_cell(cost),
         ]

@@ -67,11 +67,6 @@ class EnergySection:
     """Runs without a row in the ledger."""
 
 
-def energy_sections(reader: Reader, sections: Sequence[Section]) -> list[EnergySection]:
-    """Return the page's sections; those of the overview, in its order."""
-    return [_section(reader, section) for section in sections if section.members]
-
-
 def _section(reader: Reader, section: Section) -> EnergySection:
     rows = {m.run.run_id: energy(reader, m.run.run_id) for m in section.members}
     measured = [member for member in section.members if rows[member.run.run_id]]
@@ -137,5 +132,6 @@ def _grid(rows: Sequence[LedgerRow]) -> str:
 
 def documents(results: Results) -> Iterator[Document]:
     """Make energy.html."""
-    sections = energy_sections(results.reader, results.sections) if results.reader else []
+    reader = results.reader
+    sections = [_section(reader, one) for one in results.sections if reader and one.members]
     yield Document("energy.html", "energy.html", {"sections": sections})

@@ -96,7 +96,9 @@ def matrix_page(
         cells=cells,
         blocks=len({run.block for run in ordered}),
         emulated=any(cell.style.emulated for cell in cells),
-        left_out=[_left_out(cell, run) for cell in cells for run in cell.runs if _out(run, sound)],
+        left_out=[
+            _left_out(cell, run) for cell in cells for run in cell.runs if run.run_id not in sound
+        ],
         empty=[cell for cell in cells if not any(run.run_id in sound for run in cell.runs)],
         cell_table=cell_table(cells, sound),
         changes=change_table(cells, pooled, loads),
@@ -119,10 +121,6 @@ def _loads(reader: Reader, runs: Sequence[RunRow]) -> dict[int, Load]:
         for stage in queries.stages(reader, run.run_id):
             found.setdefault(stage.stage, load_of(stage))
     return dict(sorted(found.items()))
-
-
-def _out(run: RunRow, sound: set[str]) -> bool:
-    return run.run_id not in sound
 
 
 def _left_out(cell: MatrixSetting, run: RunRow) -> LeftOut:

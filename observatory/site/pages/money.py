@@ -18,7 +18,7 @@ from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH
 from observatory.site.charts.drawing import CellTable, Drawing, TableCell
-from observatory.site.charts.levels import LevelSeries, level_chart
+from observatory.site.charts.levels import level_chart, series_of
 from observatory.site.loads import Load
 from observatory.site.members import MemberRun
 from observatory.site.pages.page import Document, Results
@@ -97,11 +97,6 @@ class MoneySection:
     """Pairs of a served and a bought target without a break-even, each with the reason."""
 
 
-def money_sections(reader: Reader, sections: Sequence[Section]) -> list[MoneySection]:
-    """Return the page's sections; those of the overview, in its order."""
-    return [_section(reader, section) for section in sections if section.members]
-
-
 def _section(reader: Reader, section: Section) -> MoneySection:
     rows = {member.run.run_id: _row(reader, member) for member in section.members}
     pairs = _pairs(section, rows)
@@ -125,10 +120,7 @@ def _against_load(section: Section) -> Drawing:
         f"{section.anchor}-usd",
         "What a thousand requests cost at each load: a kept machine gets cheaper as it fills up, a "
         "bought request costs what it costs.",
-        [
-            LevelSeries(m.style, m.verdict, m.series("usd_per_1k_requests", "value"))
-            for m in section.members
-        ],
+        series_of(section.members, "usd_per_1k_requests"),
     )
 
 
@@ -212,5 +204,6 @@ def _quote(reader: Reader, run: RunRow) -> str | None:
 
 def documents(results: Results) -> Iterator[Document]:
     """Make money.html."""
-    sections = money_sections(results.reader, results.sections) if results.reader else []
+    reader = results.reader
+    sections = [_section(reader, one) for one in results.sections if reader and one.members]
     yield Document("money.html", "money.html", {"sections": sections})

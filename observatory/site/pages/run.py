@@ -1,7 +1,7 @@
 """Everything that one run's page shows, from the warehouse's rows to drawings and tables."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,6 @@ from observatory.site.sections.run_tables import (
     never_sent_table,
     outcome_table,
     price_table,
-    seconds,
     stage_table,
 )
 from observatory.site.sections.sensor_outages import outage_table
@@ -54,6 +53,8 @@ _LATENCIES = (
     ("e2e_s", "End-to-end latency", "From the request's first byte sent to the answer's end."),
 )
 _MAIN = ("ttft_s", "ttft_scheduled_s", "itl_s", "tpot_s", "e2e_s", "e2e_scheduled_s")
+_OF_SENSORS = ("telemetry_", "sensor_")
+"""How the codes of findings about the readings of a sensor, or about missing ones, begin."""
 _HIDDEN_SCENARIO_KEYS = frozenset({"headers", "query", "url", "base_url", "api_key_file"})
 
 
@@ -110,7 +111,8 @@ def run_page(
     run_id = run.run_id
     stages = queries.stages(reader, run_id)
     loads = {load.stage: load for load, _ in member.stages}
-    bands, span = _bands(stages, loads), _span(stages)
+    span = _span(stages)
+    bands = [Band(loads[i], start / 1e9, end / 1e9) for i, start, end in _windows(stages)]
     emulated, sound = member.style.emulated, run.sound
     every = [metric.name for metric in METRICS if sound or metric.unit != "USD"]
     samples = queries.samples(reader, run_id)
@@ -134,7 +136,7 @@ def run_page(
         ),
         telemetry=telemetry_charts(samples, bands, span),
         sensor_outages=outage_table(samples, span),
-        sensor_doubts=[row.message for row in findings if _of_a_sensor(row.code)],
+        sensor_doubts=[row.message for row in findings if row.code.startswith(_OF_SENSORS)],
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
         errors=error_table(queries.errors(reader, run_id), loads),
@@ -148,11 +150,6 @@ def run_page(
         software=sorted(json.loads(run.software or "{}").items()),
         scenario=scenario_text(run.scenario_json),
     )
-
-
-def _of_a_sensor(code: str) -> bool:
-    """Return whether the finding is about the readings of a sensor, or about missing ones."""
-    return code.startswith(("telemetry_", "sensor_"))
 
 
 def _facts(run: RunRow) -> list[tuple[str, str]]:
@@ -211,13 +208,11 @@ def _flat(value: dict[str, Any], show_host: bool, prefix: str = "") -> list[tupl
     return found
 
 
-def _bands(stages: Sequence[StageRow], loads: dict[int, Load]) -> list[Band]:
-    bands = []
+def _windows(stages: Sequence[StageRow]) -> Iterator[tuple[int, int, int]]:
+    """Yield stage, start and end of each steady window that was reached, nanoseconds from the anchor."""
     for stage in stages:
-        start, end = seconds(stage.steady_start_ns), seconds(stage.steady_end_ns)
-        if start is not None and end is not None:
-            bands.append(Band(loads[stage.stage], start, end))
-    return bands
+        if stage.steady_start_ns is not None and stage.steady_end_ns is not None:
+            yield stage.stage, stage.steady_start_ns, stage.steady_end_ns
 
 
 def _span(stages: Sequence[StageRow]) -> Span:
@@ -246,13 +241,10 @@ def _distributions(
             distribution_chart(name, title, about, curves, "requests", emulated=emulated)
         )
     curves = []
-    for stage in stages:
-        start, end = stage.steady_start_ns, stage.steady_end_ns
-        if start is not None and end is not None:
-            index = stage.stage
-            window = Window(index, start, end, cut=False, drain_s=0.0)
-            attempts = queries.counted_attempts(reader, run_id, index)
-            curves.append(gap_curve(loads[index], window, attempts))
+    for index, start, end in _windows(stages):
+        window = Window(index, start, end, cut=False, drain_s=0.0)
+        attempts = queries.counted_attempts(reader, run_id, index)
+        curves.append(gap_curve(loads[index], window, attempts))
     about = "Gaps between successive tokens, of all requests together."
     gaps = distribution_chart(
         "itl-s", "Inter-token latency", about, curves, "gaps", emulated=emulated

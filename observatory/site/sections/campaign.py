@@ -10,7 +10,7 @@ from observatory.core.metric import has_trait
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Drawing, TableCell, figure_cell
 from observatory.site.charts.energy import energy_chart
-from observatory.site.charts.levels import LevelSeries, level_chart
+from observatory.site.charts.levels import level_chart, series_of
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import TradeoffSeries, tradeoff_chart
 from observatory.site.loads import Load
@@ -202,7 +202,7 @@ def _card(member: MemberRun) -> Card:
 def _chapters(anchor: str, members: list[MemberRun]) -> list[Chapter]:
     def level(metric: str, statistic: str, about: str) -> Drawing:
         return level_chart(
-            f"{anchor}-{metric}-{statistic}", about, _series(members, metric, statistic)
+            f"{anchor}-{metric}-{statistic}", about, series_of(members, metric, statistic)
         )
 
     trades = [
@@ -246,7 +246,9 @@ def _chapters(anchor: str, members: list[MemberRun]) -> list[Chapter]:
             "How right the answers are",
             [
                 score_chart(
-                    f"{anchor}-score", _ABOUT["score", "value"], _series(members, "score", "value")
+                    f"{anchor}-score",
+                    _ABOUT["score", "value"],
+                    series_of(members, "score", "value"),
                 )
             ],
         ),
@@ -325,13 +327,6 @@ _ABOUT = {
     ("j_per_request", "value"): "Energy that the target itself drew for each request.",
     ("score", "value"): "Mean score of the very requests that were timed; a failure scores 0.",
 }
-
-
-def _series(members: list[MemberRun], metric: str, statistic: str) -> list[LevelSeries]:
-    return [
-        LevelSeries(member.style, member.verdict, member.series(metric, statistic))
-        for member in members
-    ]
 
 
 def summary(

@@ -86,7 +86,9 @@ def _cells(row: LedgerRow, idle: LedgerRow | None, loads: dict[int, Load]) -> li
         _joules(row),
         _baseline(idle),
         TableCell(_basis(row)),
-        TableCell(method_words(row.method), under=_quality(row, checks)),
+        TableCell(
+            METHODS.get(row.method or "none", row.method or DASH), under=_quality(row, checks)
+        ),
         _emissions(row),
         TableCell(_why(row)),
     ]
@@ -96,11 +98,6 @@ def _basis(row: LedgerRow) -> str:
     """Return the basis; a dash where there is no figure that it could be the basis of."""
     known = row.energy_j is not None or row.low_j is not None
     return str(row.basis) if known and row.basis else DASH
-
-
-def method_words(method: str | None) -> str:
-    """Return a method of the ledger in words."""
-    return METHODS.get(method or "none", method or DASH)
 
 
 def _quality(row: LedgerRow, checks: bool) -> str | None:

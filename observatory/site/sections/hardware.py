@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from observatory.site.charts.drawing import Drawing
-from observatory.site.charts.levels import LevelSeries, level_chart
+from observatory.site.charts.levels import level_chart, series_of
 from observatory.site.charts.phases import Times, phases_chart
 from observatory.site.members import MemberRun
 
@@ -95,8 +95,4 @@ def _has(member: MemberRun, metric: str) -> bool:
 
 
 def _level(anchor: str, metric: str, about: str, members: Sequence[MemberRun]) -> Drawing:
-    series = [
-        LevelSeries(member.style, member.verdict, member.series(metric, "value"))
-        for member in members
-    ]
-    return level_chart(f"{anchor}-{metric}-value", about, series)
+    return level_chart(f"{anchor}-{metric}-value", about, series_of(members, metric))

@@ -38,19 +38,16 @@ def words(value: str | None) -> str:
     return (value or DASH).replace("_", " ")
 
 
-def seconds(instant_ns: int | None) -> float | None:
-    """Return an instant in seconds from the campaign's start."""
-    return None if instant_ns is None else instant_ns / 1e9
-
-
 def stage_table(stages: Sequence[StageRow], loads: dict[int, Load]) -> CellTable:
     """Return what each stage planned, issued and recorded."""
     heads = [("Load", False), ("Steady window", True), ("Planned", True), ("Issued", True)]
     heads += [("Recorded", True), ("Not issued", True), ("Workers lost", False)]
     rows = []
     for stage in stages:
-        start, end = seconds(stage.steady_start_ns), seconds(stage.steady_end_ns)
-        window = f"{end - start:.1f} s" if start is not None and end is not None else "not reached"
+        start, end = stage.steady_start_ns, stage.steady_end_ns
+        window = "not reached"
+        if start is not None and end is not None:
+            window = f"{end / 1e9 - start / 1e9:.1f} s"
         counts = [
             _count(n) for n in (stage.planned, stage.issued, stage.recorded, stage.not_issued)
         ]

@@ -56,7 +56,9 @@ def statements(members: Sequence[MemberRun]) -> list[ComparisonSentence]:
     found = []
     for metric, statistic in COMPARED:
         sides = [_side(member, load, metric, statistic) for member in fit]
-        sides = [side for side in sides if _usable(side.figure)]
+        sides = [
+            side for side in sides if side.figure.drawable and side.figure.basis not in UNFIT_BASES
+        ]
         if len(sides) >= 2:
             found.append(_compare(load, sides))
     return found or [
@@ -84,10 +86,6 @@ def _side(member: MemberRun, load: Load, metric: str, statistic: str) -> Stateme
         (found for own, found in member.stages if own.stage == load.stage), StageFigures({})
     )
     return StatementSide(member, figures.get(metric, statistic), figures.get("score"))
-
-
-def _usable(figure: Figure) -> bool:
-    return figure.drawable and figure.basis not in UNFIT_BASES
 
 
 def _compare(load: Load, sides: list[StatementSide]) -> ComparisonSentence:
