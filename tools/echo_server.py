@@ -7,8 +7,10 @@ whole URL in its first line is a proxy's, and CONNECT is refused.
 
 import base64
 import html
+import html.entities
 import itertools
 import json
+import string
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,11 @@ PLAIN_HEADERS = frozenset(
     ]
 )
 Encoding = Callable[[str], str]
+_NAMES = {
+    value: f"&{name}"
+    for name, value in html.entities.html5.items()
+    if value in string.punctuation and name.endswith(";")
+}
 ENCODINGS: dict[str, Encoding] = {
     "as it is": str,
     "upper case": str.upper,
@@ -38,7 +45,10 @@ ENCODINGS: dict[str, Encoding] = {
     "Base64 after two bytes": lambda text: base64.b64encode(b"k=" + text.encode()).decode(),
     "Base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal octets": lambda text: text.encode().hex(" "),
+    "hexadecimal octets, upper case": lambda text: text.encode().hex(":").upper(),
     "HTML": html.escape,
+    "HTML, every sign by its name": lambda text: "".join(_NAMES.get(sign, sign) for sign in text),
     "JSON with escaped slashes": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
     "JSON, every character escaped": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
 }

@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from html.entities import html5
 from typing import Any
 from urllib.parse import quote
 
@@ -19,11 +20,20 @@ _PIECE = 12
 """Characters at either end of a secret that are masked where a server shows only a part of it."""
 _WITH_PIECES = 16
 _ASCII_LETTERS = frozenset(string.ascii_letters + string.digits + "-_%")
-_REST_OF_CODED = re.compile(r"[\w+/=\-%]*(?:(?:\r?\n|(?:\\r)?\\n)[A-Za-z0-9+/=]{4,})*")
+_REST_OF_CODED = re.compile(
+    r"(?:[0-9A-Fa-f]{2}[ :\-])+[0-9A-Fa-f]{2}\b"
+    r"|[\w+/=\-%]*(?:(?:\r?\n|(?:\\r)?\\n)[A-Za-z0-9+/=]{4,})*"
+)
 """Base64 or hexadecimal digits to their end, over line ends too (MIME has one after 76 characters)."""
+_BETWEEN_OCTETS = " :-"
+"""Signs between hexadecimal octets: Node.js prints a buffer as <Buffer 73 6b 2d>."""
 _ESCAPE_SIGN = re.compile(r"[%\\&]")
 _SCHEMES = ("bearer", "basic")
-_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_ENTITIES = {
+    sign: "|".join(name for name, value in html5.items() if value == sign and name.endswith(";"))
+    for sign in string.punctuation
+}
+"""Names of a sign in HTML: /, + and = have some too (&sol;), which several escapers use."""
 _KEY_LIKE = re.compile(
     r"(?i:bearer|basic)\s+[^\s\"',;]{4,}"
     r"|\b(?:sk|pk|rk|gsk|xai|hf|nvapi|pplx|r8|fw|tgp)[-_][A-Za-z0-9_\-.*]{6,}"
@@ -192,7 +202,7 @@ def _coded(secret: str) -> list[str]:
     Of Base64 only the characters that do not depend on the text before and after the secret.
     """
     data = secret.encode()
-    texts = [data.hex()]
+    texts = [data.hex(), *(data.hex(sign) for sign in _BETWEEN_OCTETS)]
     for before in range(3):
         for alphabet in (None, b"-_"):
             encoded = base64.b64encode(bytes(before) + data, alphabet).decode()
@@ -220,7 +230,7 @@ def _any_escape(letter: str) -> str:
         forms.append(r"\+")
     if not letter.isalnum():
         forms.append(r"\\+" + re.escape(letter))
-    if letter in _ENTITIES:
-        forms.append(f"&{_ENTITIES[letter]};")
+    if names := _ENTITIES.get(letter):
+        forms.append(f"&(?:{names})")
     forms.append(re.escape(letter))  # the last: an escape may begin with it
     return f"(?:{'|'.join(forms)})"

@@ -98,6 +98,18 @@ def test_a_part_of_its_base64(key: str, user: str, shown: int) -> None:
     assert text[left : left + 6] not in masked and text[28:32] not in masked
 
 
+@pytest.mark.parametrize("sign", [" ", ":", "-"])
+@pytest.mark.parametrize("octets", [5, 12, 30])
+def test_a_part_of_its_octets(sign: str, octets: int) -> None:
+    """Node.js prints the first 50 octets of a buffer."""
+    said = f"<Buffer {SECRET[:octets].encode().hex(sign)} ... 12 more bytes> at 10:20:30"
+    masked = Masker([SECRET]).exact(said)
+    assert masked in (
+        f"<Buffer {MASK} ... 12 more bytes> at 10:20:30",
+        f"<Buffer {MASK}... 12 more bytes> at 10:20:30",
+    )
+
+
 def test_base64_over_several_lines() -> None:
     for end in ("\n", "\r\n", "\\n"):
         text = base64.encodebytes(f"user:{KEY}".encode()).decode().strip().replace("\n", end)
