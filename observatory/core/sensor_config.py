@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from observatory.core.series import selector
 from observatory.core.strict import Strict
-from observatory.core.targets.addresses import page_url
+from observatory.core.targets.addresses import PageUrl
 from observatory.core.targets.identity import NAME
-from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
+from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME, Headers
 from observatory.core.units import Duration, PositiveDuration
 
 
@@ -21,27 +21,16 @@ class PrometheusScrape(Strict):
     """A Prometheus page, and which of its series are kept."""
 
     name: str = Field(pattern=NAME, description="how its samples' device is called")
-    url: str = Field(pattern=r"^https?://", description="of the page itself, e.g. .../metrics")
+    url: PageUrl = Field(description="of the page itself, e.g. .../metrics")
     series: list[str] = Field(
         min_length=1, description='exact names, or name{label="value"}: only these are kept'
     )
     every: PositiveDuration | None = Field(
         default=None, description="default: telemetry.interval, which it cannot be shorter than"
     )
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default={}, description="${NAME} is read from the environment when opened"
     )
-
-    @field_validator("url")
-    @classmethod
-    def _plain(cls, url: str) -> str:
-        return page_url(url)
-
-    @field_validator("headers")
-    @classmethod
-    def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
-        no_literal_secret(headers)
-        return headers
 
     @field_validator("series")
     @classmethod
@@ -133,9 +122,8 @@ class Telemetry(Strict):
     grid: GridIntensity | None = Field(
         default=None, description="the target's electricity; default: the country's mean mix"
     )
-    dcgm: str | None = Field(
+    dcgm: PageUrl | None = Field(
         default=None,
-        pattern=r"^https?://",
         description="the DCGM exporter's page, e.g. http://gpu-host:9400/metrics",
     )
     prometheus: list[PrometheusScrape] = Field(
@@ -145,11 +133,6 @@ class Telemetry(Strict):
     probes: list[ProbeEntry] = Field(
         default=[], description="`observatory probe`s on other hosts (docs/telemetry.md)"
     )
-
-    @field_validator("dcgm")
-    @classmethod
-    def _plain(cls, url: str | None) -> str | None:
-        return None if url is None else page_url(url)
 
     @model_validator(mode="after")
     def _one_name_each(self) -> Self:

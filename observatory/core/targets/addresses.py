@@ -4,7 +4,10 @@ Pure: no request is sent.
 """
 
 import ipaddress
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 
 def page_url(url: str) -> str:
@@ -29,6 +32,10 @@ def base_url(url: str) -> str:
     if not parts.hostname:
         raise ValueError("the URL names no host")
     return url.rstrip("/")
+
+
+PageUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(page_url)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(base_url)]
 
 
 def is_loopback(host: str) -> bool:

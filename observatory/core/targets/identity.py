@@ -5,9 +5,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from observatory.core.emulation.profile import Profile
 from observatory.core.money.machine_money import MachineRate
@@ -17,7 +17,7 @@ from observatory.core.strict import Strict
 from observatory.core.targets.addresses import page_url
 from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.targets.listed_model import ListedModel
-from observatory.core.targets.literal_secrets import no_literal_secret
+from observatory.core.targets.literal_secrets import Headers
 from observatory.core.targets.packages import Build, Distribution
 from observatory.core.targets.throttling import Throttling
 from observatory.core.units import PositiveDuration, Rate
@@ -50,7 +50,7 @@ class Timeouts(Strict):
 class HttpOptions(Strict):
     """The options of every target with an HTTP API."""
 
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default={}, description="extra headers; ${NAME} is read from the environment when opened"
     )
     query: dict[str, str] = Field(default={}, description="query parameters; ${NAME} as in headers")
@@ -71,12 +71,6 @@ class HttpOptions(Strict):
     throttling: Throttling | None = Field(
         default=None, description="what to do about 429 and its kin; default: the scenario's"
     )
-
-    @field_validator("headers")
-    @classmethod
-    def _no_literal_secret(cls, headers: dict[str, str]) -> dict[str, str]:
-        no_literal_secret(headers)
-        return headers
 
     @field_validator("extra_body")
     @classmethod
@@ -233,3 +227,7 @@ def checked_page(url: str | None) -> str | None:
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"write {BESIDE_API}, a URL of http or https, or null")
     return page_url(url)
+
+
+EnginePage = Annotated[str | None, AfterValidator(checked_page)]
+"""Address of an engine's Prometheus page, as checked_page takes it."""

@@ -5,6 +5,9 @@ requires ${NAME} instead.
 """
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from observatory.core.connection import ENVIRONMENT_REFERENCE
 
@@ -27,13 +30,18 @@ def names_a_secret(name: str) -> bool:
     return any(pattern.search(name) for pattern in patterns)
 
 
-def no_literal_secret(headers: dict[str, str]) -> None:
-    """Raise ValueError where a header that carries a secret does not read it from the environment."""
+def no_literal_secret(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers; raise ValueError where one with a secret does not read it from the environment."""
     for name, value in headers.items():
         if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
                 f"header {name}: a secret is not allowed in a file; write ${{NAME}} and set NAME"
             )
+    return headers
+
+
+Headers = Annotated[dict[str, str], AfterValidator(no_literal_secret)]
+"""Headers of a file: none has a secret of its own."""
 
 
 def no_literal_secret_in(environment: dict[str, str]) -> None:

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from observatory.core.money.machine_money import MachineRate
 from observatory.core.money.token_prices import TokenPrices
-from observatory.core.targets.addresses import base_url
+from observatory.core.targets.addresses import BaseUrl
 from observatory.core.targets.identity import (
     BESIDE_API,
+    EnginePage,
     TargetIdentity,
     Transport,
     Wire,
     check_sdk_speaks,
-    checked_page,
     one_key_source,
 )
 from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME
@@ -29,7 +29,7 @@ class UrlTarget(TargetIdentity):
     keeps_log: ClassVar[bool] = False
 
     kind: Literal["url"]
-    url: str = Field(pattern=r"^https?://", description="base URL up to and with /v1")
+    url: BaseUrl = Field(description="base URL up to and with /v1")
     model: str | None = Field(default=None, description="default: the only model that it lists")
     api_key_env: str | None = Field(
         default=None, pattern=ENVIRONMENT_NAME, description="name of the variable with the key"
@@ -47,7 +47,7 @@ class UrlTarget(TargetIdentity):
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"
     )
-    metrics_url: str | None = Field(
+    metrics_url: EnginePage = Field(
         default=BESIDE_API,
         description="the engine's Prometheus page: beside_api (/metrics next to /v1), another URL, or "
         "null for none",
@@ -57,16 +57,6 @@ class UrlTarget(TargetIdentity):
     billing: Literal["hours", "tokens"] = "hours"
     rate: MachineRate | None = None
     price: TokenPrices | Literal["unknown"] | None = None
-
-    @field_validator("metrics_url")
-    @classmethod
-    def _a_page(cls, url: str | None) -> str | None:
-        return checked_page(url)
-
-    @field_validator("url")
-    @classmethod
-    def _no_credentials(cls, url: str) -> str:
-        return base_url(url)
 
     @model_validator(mode="after")
     def _billing_fits(self) -> Self:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from observatory.core.money.machine_money import MachineRate
 from observatory.core.run import TargetFacts
 from observatory.core.strict import Strict
-from observatory.core.targets.addresses import base_url
+from observatory.core.targets.addresses import BaseUrl
 from observatory.core.targets.gpu_use import GpuUse
-from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, checked_page
+from observatory.core.targets.identity import BESIDE_API, NAME, EnginePage, TargetIdentity
 from observatory.core.targets.packages import Build, Distribution
 from observatory.core.targets.vllm_options import (
     FlagValue,
@@ -63,8 +63,8 @@ class VllmTarget(TargetIdentity):
     executable: Path | None = Field(
         default=None, description="a vllm command that exists, instead of an installed engine"
     )
-    url: str | None = Field(
-        default=None, pattern=r"^https?://", description="one that runs already, up to and with /v1"
+    url: BaseUrl | None = Field(
+        default=None, description="one that runs already, up to and with /v1"
     )
     dtype: str | None = Field(default=None, description="e.g. auto, bfloat16, float16, float32")
     quantization: str | None = Field(
@@ -79,10 +79,10 @@ class VllmTarget(TargetIdentity):
         default=None, description="no compiled graphs: starts sooner, runs slower"
     )
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
-    flags: dict[str, FlagValue] = Field(
+    flags: Annotated[dict[str, FlagValue], AfterValidator(checked_flags)] = Field(
         default={}, description="any other flag of `vllm serve`, without its dashes"
     )
-    environment: dict[str, str] = Field(
+    environment: Annotated[dict[str, str], AfterValidator(checked_environment)] = Field(
         default={}, description="variables for it; ${NAME} is read from ours and never stored"
     )
     gpus: list[int | str] | None = Field(
@@ -97,7 +97,7 @@ class VllmTarget(TargetIdentity):
     )
     port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
     start_timeout: PositiveDuration = 900.0
-    metrics_url: str | None = Field(
+    metrics_url: EnginePage = Field(
         default=BESIDE_API,
         description="the engine's Prometheus page: beside_api (/metrics next to /v1), another URL, or "
         "null for none",
@@ -106,11 +106,6 @@ class VllmTarget(TargetIdentity):
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours"] = "hours"
     rate: MachineRate | None = None
-
-    @field_validator("metrics_url")
-    @classmethod
-    def _a_page(cls, url: str | None) -> str | None:
-        return checked_page(url)
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
@@ -147,21 +142,6 @@ class VllmTarget(TargetIdentity):
                 f"ask: {', '.join(unknown)} is neither an adapter, 'base' nor served_model_name"
             )
         return self
-
-    @field_validator("url")
-    @classmethod
-    def _no_credentials(cls, url: str | None) -> str | None:
-        return None if url is None else base_url(url)
-
-    @field_validator("flags")
-    @classmethod
-    def _flags(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
-        return checked_flags(flags)
-
-    @field_validator("environment")
-    @classmethod
-    def _environment(cls, environment: dict[str, str]) -> dict[str, str]:
-        return checked_environment(environment)
 
     @property
     def gpu_use(self) -> GpuUse | None:

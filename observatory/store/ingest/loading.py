@@ -48,16 +48,20 @@ def load_run(
 ) -> None:
     """Put a sealed run into the tables. identity: label and manifest_sha256, as they were read."""
     remove_run(connection, manifest.run_id)
-    _insert(connection, RUNS, [{**run_row(manifest), **identity, "folder": folder.name}])
-    _insert(connection, STAGES, _stage_rows(manifest))
+    run = {**run_row(manifest), **identity, "folder": folder.name}
+    _insert(connection, RUNS, [run], manifest)
+    _insert(connection, STAGES, _stage_rows(manifest), manifest)
     for name, table in SEALED_TABLES.items():
         with library_path(folder / name) as file:
             insert_file(connection, table, file)
-    _insert(connection, ENERGY, _energy_rows(manifest))
-    _insert(connection, PRICES, _price_rows(manifest))
-    _insert(connection, FINDINGS, [msgspec.structs.asdict(f) for f in manifest.findings], manifest)
-    thresholds = [msgspec.structs.asdict(row) for row in manifest.thresholds]
-    _insert(connection, THRESHOLDS, thresholds, manifest)
+    _insert(connection, PRICES, _price_rows(manifest), manifest)
+    own = (
+        (ENERGY, manifest.energy),
+        (FINDINGS, manifest.findings),
+        (THRESHOLDS, manifest.thresholds),
+    )
+    for table, found in own:
+        _insert(connection, table, map(msgspec.structs.asdict, found), manifest)
     for table, frame in (
         (STAGE_METRICS, figures.stage_metrics),
         (BILLED_TOKENS, figures.billed_tokens),
@@ -129,26 +133,11 @@ def _stage_rows(manifest: Manifest) -> list[Row]:
     return [
         {
             **msgspec.structs.asdict(stage),
-            "run_id": manifest.run_id,
             "stage": stage.index,
-            "started_ns": stage.started,
-            "steady_start_ns": stage.steady_started,
-            "steady_end_ns": stage.steady_ended,
-            "ended_ns": stage.ended,
+            "steady_start": stage.steady_started,
+            "steady_end": stage.steady_ended,
         }
         for stage in manifest.stages
-    ]
-
-
-def _energy_rows(manifest: Manifest) -> list[Row]:
-    return [
-        {
-            **msgspec.structs.asdict(row),
-            "run_id": manifest.run_id,
-            "window_start_ns": row.window_start,
-            "window_end_ns": row.window_end,
-        }
-        for row in manifest.energy
     ]
 
 
@@ -158,7 +147,6 @@ def _price_rows(manifest: Manifest) -> list[Row]:
     return [
         {
             **msgspec.structs.asdict(row),
-            "run_id": manifest.run_id,
             "details": _json(given["details"]) if given.get("details") else None,
             **_price_facts(prices, row),
         }
@@ -190,12 +178,10 @@ def _insert(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     rows: Iterable[Row],
-    manifest: Manifest | None = None,
+    manifest: Manifest,
 ) -> None:
-    """Insert rows by column name, a list a column; of `manifest` the run_id that they lack is taken."""
-    given = list(rows)
-    if manifest is not None:
-        given = [{**row, "run_id": manifest.run_id} for row in given]
+    """Insert rows by column name, or by the name without _ns, a list a column; run_id is that of `manifest`."""
+    given = [{**row, "run_id": manifest.run_id} for row in rows]
     if not given:
         return
     columns = ", ".join(
@@ -204,7 +190,10 @@ def _insert(
         else f"unnest(?::{column.type}[])"
         for column in table.columns
     )
-    values = [[row.get(column.name) for row in given] for column in table.columns]
+    values = [
+        [row.get(column.name, row.get(column.name.removesuffix("_ns"))) for row in given]
+        for column in table.columns
+    ]
     # By name: in a database that was brought up to date, newer columns are last.
     names = ", ".join(column.name for column in table.columns)
     connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
