@@ -5,6 +5,7 @@ half of it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,9 +45,9 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     watch: str
     anchor: Anchor
     interval_s: float
-    country: str
-    codecarbon: bool
     parent: int
+    settings: dict[str, Any] = {}
+    """The scenario's `telemetry` (core.sensor_config) as plain values, for RunSetup.setting."""
     engines: dict[str, Connection] = {}
     """Role -> how to connect to its target; no secrets are in it."""
     links: bool = False

@@ -159,9 +159,8 @@ def _config(folder: Path, anchor: Anchor, telemetry: Telemetry) -> SamplerConfig
         watch=str(folder / WATCH_FILE),
         anchor=anchor,
         interval_s=telemetry.interval,
-        country=telemetry.country,
-        codecarbon=telemetry.codecarbon,
         parent=os.getpid(),
+        settings=telemetry.model_dump(mode="json"),
         links=telemetry.links,
         dcgm=telemetry.dcgm,
         prometheus=[

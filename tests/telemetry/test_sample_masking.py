@@ -22,8 +22,8 @@ PAGE = ScrapedPage("p", "http://h/metrics", ["x"], 1.0, {"Authorization": "Beare
 
 def config(**given: Any) -> SamplerConfig:
     return SamplerConfig(
-        journal="j", watch="w", anchor=Anchor(0, 0), interval_s=1.0, country="USA",
-        codecarbon=False, parent=1, **given,
+        journal="j", watch="w", anchor=Anchor(0, 0), interval_s=1.0,
+        parent=1, **given,
     )  # fmt: skip
 
 

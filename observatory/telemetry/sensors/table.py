@@ -5,6 +5,9 @@ A new sensor is a file of this folder and a line of the table.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
 
 from observatory.telemetry.instructions import SamplerConfig
 from observatory.telemetry.sensors.carbon import CodecarbonSensor
@@ -24,6 +27,9 @@ Roles = Callable[[], Mapping[str, int]]
 """Role -> process id, as they are now."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class HostSetup:
     """What a sensor of any host is opened with. roles: the processes to sample; links: GPU links too."""
@@ -38,6 +44,10 @@ class RunSetup(HostSetup):
 
     config: SamplerConfig
     all_roles: Roles
+
+    def setting(self, key: str, kind: type[T]) -> T:
+        """Return what the scenario has, or its default, under a key of `telemetry`; durations are texts ("1s")."""
+        return msgspec.convert(self.config.settings[key], kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +142,8 @@ SENSORS: tuple[SensorEntry, ...] = (
         "energy model (codecarbon)",
         "estimated energy",
         in_run=lambda run: [
-            CodecarbonSensor(run.config.country, run.config.anchor, run.config.interval_s)
-            for _ in range(run.config.codecarbon)
+            CodecarbonSensor(run.setting("country", str), run.config.anchor, run.config.interval_s)
+            for _ in range(run.setting("codecarbon", bool))
         ],
     ),
     SensorEntry("sampler", "the sampler itself", "what sampling costs"),
