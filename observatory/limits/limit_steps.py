@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.analysis.rate_limits.limit_reading import (
-    LimitsSeen,
-    StageSeen,
-    best_of,
-    relative_width,
-)
+from observatory.analysis.rate_limits import limit_reading
 
 OVER = 1.75
 """Demand over the assumed limit: enough to empty a bucket of a minute in 80 s, and to use up
@@ -83,7 +78,7 @@ class History:
     each: what a request takes of the limit, as planned until a response states it.
     """
 
-    seen: Sequence[LimitsSeen]
+    seen: Sequence[limit_reading.LimitsSeen]
     each: float
     elapsed_s: float = 0.0
     known_limit: float | None = None
@@ -95,7 +90,7 @@ class History:
         return advertised[-1] if advertised else self.known_limit
 
     @property
-    def stages(self) -> list[StageSeen]:
+    def stages(self) -> list[limit_reading.StageSeen]:
         """Return all stages of all runs, in their order."""
         return [stage for seen in self.seen for stage in seen.stages]
 
@@ -112,12 +107,12 @@ class History:
 
 def next_step(history: History, bounds: Bounds) -> LimitStep | Ended:
     """Return the next run, or what ended the probe."""
-    best = best_of(history.seen)
+    best = limit_reading.best_of(history.seen)
     if _wants_a_reason(history, best):
         step = _lower_demand(history, bounds)
         if isinstance(step, LimitStep):
             return step
-    if best is not None and relative_width(best.ceiling) <= NARROW:
+    if best is not None and limit_reading.relative_width(best.ceiling) <= NARROW:
         return "found"
     if counts_refused(history.stages, history.advertised):
         return "counts_refused"
@@ -135,7 +130,7 @@ def next_step(history: History, bounds: Bounds) -> LimitStep | Ended:
     return demand if isinstance(demand, str) else _saturated(history, bounds, demand)
 
 
-def counts_refused(stages: Sequence[StageSeen], advertised: float | None) -> bool:
+def counts_refused(stages: Sequence[limit_reading.StageSeen], advertised: float | None) -> bool:
     """Return whether a demand a little below the limit was accepted whole, and of one above it much less.
 
     What a burst and the rate that was found there would also have accepted proves nothing.
@@ -151,11 +146,11 @@ def counts_refused(stages: Sequence[StageSeen], advertised: float | None) -> boo
     )
 
 
-def _requested(stage: StageSeen) -> float:
+def _requested(stage: limit_reading.StageSeen) -> float:
     return stage.demand_a_minute * stage.seconds / 60
 
 
-def _explained(stage: StageSeen, seconds: float) -> float:
+def _explained(stage: limit_reading.StageSeen, seconds: float) -> float:
     """Return the amount that the limit of a saturated stage would accept within so many seconds."""
     found = stage.ceiling
     if found.a_minute is not None:
@@ -163,26 +158,29 @@ def _explained(stage: StageSeen, seconds: float) -> float:
     return _requested(stage) * stage.let_in / max(stage.sent, 1)
 
 
-def _is_less(stage: StageSeen, advertised: float) -> bool:
+def _is_less(stage: limit_reading.StageSeen, advertised: float) -> bool:
     share = stage.demand_a_minute / advertised
     return BELOW <= share < 1 and stage.seconds >= LEAST_LESS_S
 
 
-def _too_low(stage: StageSeen, advertised: float) -> bool:
+def _too_low(stage: limit_reading.StageSeen, advertised: float) -> bool:
     found = stage.ceiling.a_minute
     if found is not None:
         return found < BELOW * advertised
     return stage.ceiling.reason == "nothing_let_in" and stage.let_in > 0
 
 
-def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
+def _wants_a_reason(history: History, best: limit_reading.LimitsSeen | None) -> bool:
     """Return whether much less than the advertised limit was accepted, and a lower demand was not tried yet."""
     limit = history.advertised
     if best is None or limit is None or any(_is_less(stage, limit) for stage in history.stages):
         return False
     if best.ceiling.a_minute is None:
         return any(_too_low(stage, limit) for stage in best.stages)
-    return relative_width(best.ceiling) <= NARROW and best.ceiling.a_minute < BELOW * limit
+    return (
+        limit_reading.relative_width(best.ceiling) <= NARROW
+        and best.ceiling.a_minute < BELOW * limit
+    )
 
 
 def _lower_demand(history: History, bounds: Bounds) -> LimitStep | Ended:
@@ -218,7 +216,7 @@ def _demand(history: History, bounds: Bounds) -> float | Ended | None:
     return min(OVER * advertised, bounds.up_to)
 
 
-def _supposed(stage: StageSeen) -> float:
+def _supposed(stage: limit_reading.StageSeen) -> float:
     """Return the limit that a stage with refusals makes likely."""
     if stage.ceiling.a_minute is not None:
         return stage.ceiling.a_minute

@@ -17,16 +17,10 @@ from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs, masker_for, open_target, requested_facts
 from observatory.endpoints.opened import OpenContext
 from observatory.inputs.price_files import agreed_prices
+from observatory.runner import masked_logs
 from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.checks.gpu_claims import named_gpus
 from observatory.runner.finished_run import FinishedRun
-from observatory.runner.masked_logs import (
-    LOG_FOLDER,
-    forget_secrets,
-    mask_logs,
-    mask_logs_of_the_dead,
-    note_secrets,
-)
 from observatory.store.folder.manifest import create_run, write_manifest
 from observatory.store.folder.run_lock import hold_lock
 from observatory.store.folder.target_addresses import address_hash, elsewhere
@@ -100,11 +94,11 @@ def open_member(
 ) -> None:
     """Bring its target up and record its facts; it goes down when `open_things` closes."""
     masker = masker_for(member.target, check_inputs(member.target))
-    note_secrets(
+    masked_logs.note_secrets(
         execution.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
     )
     context = OpenContext(
-        log_folder=member.folder / LOG_FOLDER, report=execution.campaign.observer.report
+        log_folder=member.folder / masked_logs.LOG_FOLDER, report=execution.campaign.observer.report
     )
     opened = open_things.enter_context(open_target(member.target, context))
     if not member.target.runs_here:
@@ -147,11 +141,15 @@ def finish_member(execution: CampaignExecution, member: CampaignMember) -> Finis
     campaign.observer.report(f"sealing {member.manifest.run_id}")
     trouble = sampler.alive() if sampler is not None else None
     if member.opened is not None:
-        mask_logs(member.folder / LOG_FOLDER, member.opened.masker)
-        forget_secrets(campaign.workspace, member.manifest.campaign_id, member.folder.name)
+        masked_logs.mask_logs(member.folder / masked_logs.LOG_FOLDER, member.opened.masker)
+        masked_logs.forget_secrets(
+            campaign.workspace, member.manifest.campaign_id, member.folder.name
+        )
         trouble = member.opened.masker.exact(trouble) if trouble is not None else None
     else:  # it did not come up, and its log may have the reason, with a key
-        mask_logs_of_the_dead(campaign.workspace, member.manifest.campaign_id, member.folder)
+        masked_logs.mask_logs_of_the_dead(
+            campaign.workspace, member.manifest.campaign_id, member.folder
+        )
     if trouble is not None:
         campaign.observer.report(f"{member.target.name}: telemetry is incomplete: {trouble}")
     manifest = msgspec.structs.replace(

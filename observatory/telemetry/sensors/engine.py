@@ -16,14 +16,7 @@ from observatory.core.sample import Sample
 from observatory.telemetry.plausible import IMPLAUSIBLE
 from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.scraping.scrape import Address, Scrape, address_of
-from observatory.telemetry.sensors.engine_names import (
-    FRACTIONS,
-    NAMES,
-    TERMS,
-    Read,
-    of_target,
-    translate,
-)
+from observatory.telemetry.sensors import engine_names
 from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
 from observatory.telemetry.sensors.sensor import down, up
 
@@ -33,7 +26,7 @@ no series before their first request."""
 NO_NUMBER = "a part of it is no number on the engine's page"
 
 
-def implausible(read: Read) -> dict[str, str]:
+def implausible(read: engine_names.Read) -> dict[str, str]:
     """Return our metrics of which a part cannot be, each with the reason: below 0, or no share from 0 to 1.
 
     Engines and their forks differ in whether a `_perc` is a fraction or per cent.
@@ -43,11 +36,13 @@ def implausible(read: Read) -> dict[str, str]:
         for value in series.values():
             if value < 0:
                 lie = "is negative"
-            elif name in FRACTIONS and 1 + 1e-9 < value < math.inf:
+            elif name in engine_names.FRACTIONS and 1 + 1e-9 < value < math.inf:
                 lie = "is no share from 0 to 1"
             else:
                 continue
-            found |= dict.fromkeys(TERMS[name], f"{IMPLAUSIBLE}{name} {value:.6g} {lie}")
+            found |= dict.fromkeys(
+                engine_names.TERMS[name], f"{IMPLAUSIBLE}{name} {value:.6g} {lie}"
+            )
     return found
 
 
@@ -74,7 +69,7 @@ class EngineSensor:
         self._connection = connection
         self._url = url
         self._aliases = dict(aliases or {})
-        self._wanted = NAMES | EVIDENCE | self._aliases.keys()
+        self._wanted = engine_names.NAMES | EVIDENCE | self._aliases.keys()
         self._scrape: Scrape | None = None
         self._offered: bool | None = None if url is None else True
         self._restarts = Restarts()
@@ -97,7 +92,7 @@ class EngineSensor:
             return []
         except ObservatoryError as error:
             return [self._down(now, str(error))]
-        if self._offered is None and not any(one.name in NAMES for one in series):
+        if self._offered is None and not any(one.name in engine_names.NAMES for one in series):
             self._put_off = AGAIN_AFTER
             return []
         self._offered = True
@@ -107,8 +102,10 @@ class EngineSensor:
             return [self._down(now, str(error))]
 
     def _samples(self, now: int, series: Sequence[ExposedSeries]) -> list[Sample]:
-        read = of_target([one for one in series if one.name in NAMES], self._connection.model)
-        values = translate(read)
+        read = engine_names.of_target(
+            [one for one in series if one.name in engine_names.NAMES], self._connection.model
+        )
+        values = engine_names.translate(read)
         if not values:
             return [self._down(now, "the page has nothing of an engine that is known")]
         reasons = dict.fromkeys((metric for metric in values if values[metric] is None), NO_NUMBER)
