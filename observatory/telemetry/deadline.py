@@ -68,14 +68,14 @@ class Deadlined:
 
     def _work(self) -> None:
         while True:
-            now, asked_s, deadline_s = self._questions.get()
+            now, requested_s, deadline_s = self._questions.get()
             begun = time.monotonic()
             try:
                 samples = self._sensor.read(now)
             except Exception as error:  # any fault of a sensor is data, never a crash
                 samples = [down(self.name, now, repr(error))]
             ended = time.monotonic()
-            self._answers.put(_Answer(samples, begun - asked_s, ended - begun, deadline_s))
+            self._answers.put(_Answer(samples, begun - requested_s, ended - begun, deadline_s))
 
 
 def _with_own_instant(answer: _Answer) -> list[Sample]:

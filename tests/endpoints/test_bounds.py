@@ -167,7 +167,7 @@ def test_a_page_that_drips_ends_with_its_exchange(kind: str) -> None:
 def test_a_scrape_that_drips_does_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scraping, "PAGE_S", 0.3)
     with served(DRIPS[kind]) as port:
-        scrape = scraping.Scrape(scraping.Address("http", "127.0.0.1", port, "/metrics"), {})
+        scrape = scraping.Scrape(scraping.PageAddress("http", "127.0.0.1", port, "/metrics"), {})
         with pytest.raises(TimeoutError):
             scrape.page()
 

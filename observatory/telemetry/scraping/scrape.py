@@ -22,7 +22,7 @@ _ACCEPT = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class PageAddress:
     """Where a page lies; path with its query."""
 
     scheme: str
@@ -31,12 +31,12 @@ class Address:
     path: str
 
 
-def address_of(url: str) -> Address:
+def address_of(url: str) -> PageAddress:
     """Return the address of a URL (http or https, no credentials: checked where it is written)."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     path = (parts.path or "/metrics") + (f"?{parts.query}" if parts.query else "")
-    return Address(parts.scheme, parts.hostname or "", port, path)
+    return PageAddress(parts.scheme, parts.hostname or "", port, path)
 
 
 class Scrape:
@@ -46,7 +46,7 @@ class Scrape:
     """
 
     def __init__(
-        self, address: Address, headers: Mapping[str, str], context: SSLContext | None = None
+        self, address: PageAddress, headers: Mapping[str, str], context: SSLContext | None = None
     ) -> None:
         for name, value in headers.items():
             if not value.isascii() or not value.isprintable():

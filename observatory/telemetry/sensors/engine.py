@@ -15,7 +15,7 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
 from observatory.telemetry.plausible import IMPLAUSIBLE
 from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
-from observatory.telemetry.scraping.scrape import Address, Scrape, address_of
+from observatory.telemetry.scraping.scrape import PageAddress, Scrape, address_of
 from observatory.telemetry.sensors import engine_names
 from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
 from observatory.telemetry.sensors.sensor import down, up
@@ -136,7 +136,7 @@ class EngineSensor:
         return Scrape(address, resolved_headers(connection) if same else {}, context)
 
 
-def metrics_page(connection: Connection) -> Address:
+def metrics_page(connection: Connection) -> PageAddress:
     """Return where engines put the page: next to /v1, so /v1 -> /metrics and /team/v1 -> /team/metrics."""
     path = connection.base_path.rstrip("/").removesuffix("/v1") + "/metrics"
-    return Address(connection.scheme, connection.host, connection.port, path)
+    return PageAddress(connection.scheme, connection.host, connection.port, path)
