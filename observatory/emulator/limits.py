@@ -93,7 +93,7 @@ class Allowance:
     ) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
-        says: makes the headers of a limit on the request's wire; default: OpenAI's.
+        limit_headers: makes the headers of a limit on the request's wire; default: OpenAI's.
 
         A refused request takes nothing, unless refused requests are counted: then what is left. A request
         that is larger than the whole allowance waits for all of it, as otherwise it would never be served.

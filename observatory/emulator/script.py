@@ -49,7 +49,7 @@ def refusal_of(
     *,
     limited: bool = False,
 ) -> Reply | None:
-    """Return the reply of a fault that takes no slot; None for any other fate. says: as for Allowance.ask;
+    """Return the reply of a fault that takes no slot; None for any other fate. limit_headers: as for Allowance.admit;
     limited: whether the answer has the headers of real limits."""
     match fault:
         case "http_429":

@@ -290,7 +290,7 @@ def _factors(settings: list[Setting], targets: list[Target]) -> list[dict[str, A
     """Return the differences between cells that were written one by one: engines, fields, what they state.
 
     A field that only one kind of target has is no factor between kinds. Where every cell states its
-    weight_format, the model's name is none beside it: the weights are the same in another form.
+    weight_format, the model's name is no further factor: the weights are the same in another form.
     """
     fields = [_fields(setting, target) for setting, target in zip(settings, targets, strict=True)]
     several_kinds = len({target.kind for target in targets}) > 1

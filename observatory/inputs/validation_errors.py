@@ -243,7 +243,7 @@ def _wrong_type_or_range(kind: str, context: dict[str, Any], shown: str, value: 
         if bound in context:
             return f"{shown} is out of range: {words} {context[bound]:g}"
     if value is None:
-        return "nothing stands here: give a value or remove the key"
+        return "there is nothing here: give a value or remove the key"
     wanted = {
         "int_type": "a whole number",
         "int_from_float": "a whole number",

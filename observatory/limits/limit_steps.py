@@ -73,7 +73,7 @@ class LimitStep:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A probe so far. said: the advertised limit, of another probe where none of these has one.
+    """A probe so far. known_limit: the advertised limit, of another probe where none of these has one.
 
     each: what a request takes of the limit, as planned until a response states it.
     """

@@ -95,7 +95,7 @@ class PlainRun:
                 command, pass_fds=(descriptor,), capture_output=True, text=True, check=False
             )
             if made.returncode:
-                message = (made.stderr.strip() or "nothing was said").splitlines()[-1]
+                message = (made.stderr.strip() or "no message").splitlines()[-1]
                 raise ValueError(f"the plan could not be made: {message}")
             handoff = take_handoff(descriptor)
         stage = msgspec.structs.replace(

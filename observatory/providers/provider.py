@@ -61,7 +61,7 @@ class Provider:
     all of this was checked only against documented or recorded exchanges. reasoning_in: the field of an
     answer's reasoning; "" where it shows none. rate_limit_headers: the documented ones, with rate_limits_read
     for their meaning; () where none is documented. request_windows_s: header of a request limit ->
-    seconds that it counts over, where its name does not tell.
+    seconds that it counts over, where its name does not show it.
     """
 
     name: str

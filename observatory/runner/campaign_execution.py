@@ -31,7 +31,7 @@ from observatory.telemetry.sampler_process import SamplerHandle
 class RunRequest:
     """A request to run a scenario. folder is the scenario file's, for relative paths.
 
-    design: a matrix, whose cells the targets are. asked, options: the command line, for a resume.
+    design: a matrix, whose cells the targets are. scenario_argument, options: the command line, for a resume.
     resume: an unfinished campaign that goes on, instead of a new one.
     force: start although this host is estimated to be too small for the plan.
     """

@@ -25,7 +25,7 @@ class Load:
     @property
     def axis(self) -> str:
         """Return the title of an axis of such levels."""
-        return "Requests asked for a second" if self.open_loop else "Users at once"
+        return "Requests offered per second" if self.open_loop else "Users at once"
 
 
 def load_of(stage: StageRow) -> Load:

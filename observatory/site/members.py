@@ -140,7 +140,7 @@ def request_terms(run: RunRow) -> list[tuple[str, str]]:
     """Return what a run's scenario requested, as (term, words)."""
     requested = run.compared
     terms = [
-        ("Asked", _workload_words(requested.workload)),
+        ("Requested", _workload_words(requested.workload)),
         ("Cache", requested.workload.cache or ""),
         ("Arrivals", arrival_label(requested.arrivals.kind)),
         ("Steady state", _timing_words(requested.stages)),

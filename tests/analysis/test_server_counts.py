@@ -153,7 +153,7 @@ def test_what_others_asked_is_told_from_tokens_that_disagree(made: Any) -> None:
     assert (finding.code, finding.severity, finding.stage) == ("foreign_load", "degraded", 0)
     assert finding.value == pytest.approx(15 / 45)
     assert finding.message == (
-        "the server ended 45 requests and 30 were sent to it here: others asked it 15"
+        "the server ended 45 requests and 30 were sent to it here: 15 came from others"
     )
 
 

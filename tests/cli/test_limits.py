@@ -95,7 +95,9 @@ def test_a_ceiling_stands_with_its_interval_and_its_kind(
     answer = made(FOUND)
     assert effective(answer) == "1,200 [1,196–1,203]"
     assert kind(FOUND) == "bucket that refills all the time"
-    assert waits(answer.best) == "told 30 ms, let in after 50 ms (medians); enough in 100 % of 800"
+    assert (
+        waits(answer.best) == "stated 30 ms, let in after 50 ms (medians); enough in 100 % of 800"
+    )
     assert notes(answer) == []
     print_limits([answer])
     shown = capsys.readouterr().out

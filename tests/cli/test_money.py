@@ -207,7 +207,8 @@ def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
         ingest(workspace, sealed_run(workspace, made, thirty_five()), run_figures)
     text = typed(workspace, "breakeven", "llama", "emulated-api")
     assert (
-        "llama does not meet the SLO at any stage (asked 90.0% of requests, at best 0.0%)" in text
+        "llama does not meet the SLO at any stage (objective: 90.0% of requests, at best 0.0%)"
+        in text
     )
     assert "no stage met the SLO" in typed(workspace, "cost", "r2")
 

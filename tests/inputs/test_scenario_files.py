@@ -104,7 +104,7 @@ def test_a_scenario_is_read_with_its_defaults(write, workspace) -> None:
         ("  - concurrency: 4", "  - concurrency: 4\nslo: {attainment: 0.9}",
          "mine.yaml:9: slo.per_request: is missing"),
         ("  - concurrency: 4", "  - concurrency: 4\nbudget:",
-         "mine.yaml:9: budget: nothing stands here: give a value or remove the key"),
+         "mine.yaml:9: budget: there is nothing here: give a value or remove the key"),
         ("  - concurrency: 4", "  - concurrency: 4\nbudget: {usd: 0}",
          "mine.yaml:9: budget.usd: 0 is out of range: more than 0"),
         ("  - concurrency: 4", "  - concurrency: 4\nbudgets: {usd: 1}",

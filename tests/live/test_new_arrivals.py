@@ -83,7 +83,7 @@ def test_it_needs_no_other_place(workspace: Workspace) -> None:
 
     stages = workspace.sql(f"select {columns_of(StageRow)} from stages order by stage")
     loads = [load_of(row) for row in rows_of(StageRow, stages)]
-    assert [load.axis for load in loads] == ["Requests asked for a second"] * 2
+    assert [load.axis for load in loads] == ["Requests offered per second"] * 2
     workspace.run("site", "build")
     (page,) = Path(workspace.root, "site", "dist", "runs").glob("*.html")
     assert "open loop, Erlang of two parts" in page.read_text()

@@ -66,7 +66,7 @@ def test_a_probe_is_a_line_of_its_own_and_no_workload(
     refused = re.fullmatch(r"(\d+) of 140 attempts", row[7])
     assert refused is not None
     assert abs(int(refused.group(1)) - (140 - 5 - 35)) <= 2
-    assert row[8].startswith("told 500 ms")
+    assert row[8].startswith("stated 500 ms")
     for page in ("energy.html", "money.html"):
         assert "limits-rpm" not in (built / page).read_text()
     assert "emulated-limited" in (built / "runs.html").read_text()

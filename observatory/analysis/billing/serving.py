@@ -77,7 +77,7 @@ def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
     if not self_row.goodput_rps:
         best = self_row.best_fraction
         return (
-            f"{own} does not meet the SLO at any stage (asked {self_row.attainment:.1%} of requests, "
+            f"{own} does not meet the SLO at any stage (objective: {self_row.attainment:.1%} of requests, "
             f"at best {'not known' if best is None else f'{best:.1%}'}): it has no break-even"
         )
     if self_row.electricity_missing:

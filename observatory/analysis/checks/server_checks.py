@@ -84,7 +84,7 @@ def foreign_load(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     share = others / counts.requests
     message = (
         f"the server ended {count_of(round(counts.requests), 'request')} and {counts.sent} {'was' if counts.sent == 1 else 'were'} sent to it here: "
-        f"others asked it {others:g}"
+        f"{others:g} came from others"
     )
     yield from over_limit("foreign_load", share, message, data.window.stage)
 

@@ -30,9 +30,9 @@ def waits(seen: LimitsSeen) -> str:
     """Return in words whether the stated waits were true."""
     advice = seen.retry_advice
     if advice.enough is None or advice.stated_s is None:
-        return "not told" if seen.refused else MISSING
+        return "not stated" if seen.refused else MISSING
     real = f", let in after {human_seconds(advice.real_s)}" if advice.real_s is not None else ""
     return (
-        f"told {human_seconds(advice.stated_s)}{real} (medians); "
+        f"stated {human_seconds(advice.stated_s)}{real} (medians); "
         f"enough in {100 * advice.enough:.0f} % of {advice.refusals:,}"
     )

@@ -61,7 +61,7 @@ def print_cost(
     show_table(
         [
             "load",
-            "what it says",
+            "figure",
             "per 1,000 requests",
             "per million output",
             "per million tokens",

@@ -229,7 +229,7 @@ def blended_lines(
             )
         names = sorted({name for row in rows for name in row.details.not_counted or ()})
         if names:
-            lines.append(f"charged for beside these, and not counted: {', '.join(names)}")
+            lines.append(f"charged for in addition to these, and not counted: {', '.join(names)}")
     return lines
 
 

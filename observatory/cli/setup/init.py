@@ -15,7 +15,7 @@ RESULTS_README = """\
 
 What `observatory run` measured. Nothing here is written by hand.
 
-- `runs/<run id>/`: one folder a run: `manifest.json` (what was asked, of what, on which machine,
+- `runs/<run id>/`: one folder a run: `manifest.json` (what was requested, of what, on which machine,
   with what verdict), the sealed Parquet files with their hashes, the engine's and Locust's logs.
   This is the truth.
 - `campaigns/<campaign id>/`: what belongs to a campaign while it runs.

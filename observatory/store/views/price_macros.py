@@ -127,7 +127,7 @@ REPRICE = Macro(
     p.provider IS NULL AS of_target, p.basis, p.source,
     TRY_CAST(p.effective_from AS DATE) AS effective_from
   FROM prices p WHERE p.kind = 'input'
-), asked AS (
+), requested AS (
   SELECT u.run_id, u.campaign_id, u.scenario, u.target, u.emulated, u.model, u.created_at,
     u.created_at::TIME AS hour,
     CASE WHEN isodow(u.created_at) < 6 THEN 'mon-fri' ELSE 'sat-sun' END AS days,
@@ -147,12 +147,12 @@ REPRICE = Macro(
     AND (since IS NULL OR u.created_at >= CAST(since AS TIMESTAMP))
     AND (until IS NULL OR u.created_at < CAST(until AS TIMESTAMP))
 ), names AS (
-  SELECT q.run_id, 1 AS place, lower(q.priced_provider) AS provider, lower(q.priced_model) AS model FROM asked q
+  SELECT q.run_id, 1 AS place, lower(q.priced_provider) AS provider, lower(q.priced_model) AS model FROM requested q
   UNION ALL
-  SELECT q.run_id, 0, lower(q.own_provider), lower(q.own_model) FROM asked q
+  SELECT q.run_id, 0, lower(q.own_provider), lower(q.own_model) FROM requested q
 ), matched AS (
   SELECT q.run_id, h.* EXCLUDE (usd_per_million), h.usd_per_million * (1 - discount) AS usd
-  FROM asked q
+  FROM requested q
   JOIN names n ON n.run_id = q.run_id
   JOIN prices_on(as_of := as_of, in_book := in_book, in_version := in_version) h
     ON lower(h.provider) = n.provider AND lower(h.model) = n.model
@@ -164,7 +164,7 @@ REPRICE = Macro(
   SELECT DISTINCT d.run_id, d.kind, d.above_prompt_tokens AS above, d.usd FROM matched d
   UNION ALL
   SELECT c.run_id, c.kind, c.above, c.usd * (1 - discount)
-  FROM ({PINNED_STEPS}) c JOIN asked q ON q.run_id = c.run_id AND q.as_charged
+  FROM ({PINNED_STEPS}) c JOIN requested q ON q.run_id = c.run_id AND q.as_charged
 ), bands AS (
   {bands("steps")}
 ), origin AS (
@@ -177,13 +177,13 @@ REPRICE = Macro(
   UNION ALL
   SELECT q.run_id, q.priced_provider, q.priced_model, 'run', NULL, q.charged_from, q.charged_basis,
     q.charged_source, true, false
-  FROM asked q WHERE q.as_charged AND q.charged_source IS NOT NULL
+  FROM requested q WHERE q.as_charged AND q.charged_source IS NOT NULL
 ), tokens AS (
   SELECT a.run_id, coalesce(sum(a.tokens) FILTER (WHERE a.kind <> 'output'), 0)::BIGINT AS prompt_tokens,
     coalesce(sum(a.tokens) FILTER (WHERE a.kind = 'output'), 0)::BIGINT AS output_tokens,
     coalesce(sum(a.tokens) FILTER (WHERE caching AND a.kind = 'cached_input'), 0)::BIGINT AS cached,
     coalesce(sum(a.tokens) FILTER (WHERE caching AND a.kind = 'cache_write'), 0)::BIGINT AS written
-  FROM billed_tokens a JOIN asked q ON q.run_id = a.run_id
+  FROM billed_tokens a JOIN requested q ON q.run_id = a.run_id
   GROUP BY a.run_id, a.stage, a.request, a.attempt
 ), totals AS (
   SELECT a.run_id, count(*) AS counted, sum(a.prompt_tokens)::BIGINT AS prompt_tokens,
@@ -200,13 +200,13 @@ REPRICE = Macro(
 ), before AS (
   SELECT r.run_id, sum(r.cost_usd ORDER BY r.cost_usd) AS usd, count(*) FILTER (WHERE r.outcome = 'ok' AND r.cost_usd IS NULL)
       AS without_cost
-  FROM requests r JOIN asked q ON q.run_id = r.run_id
+  FROM requests r JOIN requested q ON q.run_id = r.run_id
   GROUP BY r.run_id
 ), result AS (
   SELECT q.*, m.priced_provider AS found_provider, m.priced_model AS found_model, m.book, m.version,
     m.effective_from, m.basis, m.source, {_REASON} AS reason, o.usd AS old_usd,
     o.without_cost, t.* EXCLUDE (run_id), s.* EXCLUDE (run_id)
-  FROM asked q
+  FROM requested q
   LEFT JOIN origin m ON m.run_id = q.run_id
   LEFT JOIN before o ON o.run_id = q.run_id
   LEFT JOIN totals t ON t.run_id = q.run_id
