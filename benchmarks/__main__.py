@@ -31,16 +31,16 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="shorter windows, for a first look")
     parser.add_argument("--refuse-busy", action="store_true", help="exit 4 on a busy machine")
-    asked = parser.parse_args(words)
-    if asked.names == ["render"]:
+    arguments = parser.parse_args(words)
+    if arguments.names == ["render"]:
         return _guarded(render)
     # So that a server or client that was started ends with us, by the blocks that started it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    names = list(MEASURES) if asked.names == ["all"] else asked.names
+    names = list(MEASURES) if arguments.names == ["all"] else arguments.names
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:
         parser.error(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
-    return _guarded(lambda: _measure(names, asked.quick, asked.refuse_busy))
+    return _guarded(lambda: _measure(names, arguments.quick, arguments.refuse_busy))
 
 
 def _guarded(work: Callable[[], int | None]) -> int:

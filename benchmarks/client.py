@@ -148,8 +148,10 @@ def run_observatory(
     after, tree = cpu_times(), _children_cpu_s() - children_before
     server = server_cpu() - server_before
     if code not in _MEASURED:
-        said = (workspace / "err").read_text()[-2000:]
-        raise EnvironmentFailed(f"observatory run ended with {code}: {said}", where=str(workspace))
+        stated = (workspace / "err").read_text()[-2000:]
+        raise EnvironmentFailed(
+            f"observatory run ended with {code}: {stated}", where=str(workspace)
+        )
     (folder,) = (workspace / "results" / "runs").iterdir()
     return ClientRun(
         began_unix_ns=began,

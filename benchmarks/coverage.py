@@ -241,13 +241,13 @@ def main(words: list[str], report: Callable[[str], None] = print) -> int:
     parser.add_argument("--windows", type=int, default=WINDOWS, help="windows a model")
     parser.add_argument("--truths", action="store_true", help="simulate the truths instead")
     parser.add_argument("--processes", type=int, default=1, help="models studied at a time")
-    asked = parser.parse_args(words)
-    with ProcessPoolExecutor(asked.processes) as pool:
-        if asked.truths:
+    arguments = parser.parse_args(words)
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        if arguments.truths:
             for line in pool.map(truths_of, range(len(MODELS))):
                 report(line)
             return 0
-        each = pool.map(partial(cells_of, asked.windows), range(len(MODELS)))
+        each = pool.map(partial(cells_of, arguments.windows), range(len(MODELS)))
         report(tables([cell for cells in each for cell in cells]))
     return 0
 

@@ -205,7 +205,7 @@ def _null(found: list[Measurement]) -> str:
 
 def _telemetry(found: list[Measurement]) -> str:
     head = ["page", "bytes", "lines", "transport, ms", "parsing, ms", "reference reader, ms"]
-    rows, said = [], []
+    rows, stated = [], []
     for measurement in found:
         if measurement.name != "telemetry":
             continue
@@ -213,14 +213,14 @@ def _telemetry(found: list[Measurement]) -> str:
         for row in measurement.rows:
             times = [_number(row[f"{name}_ms"]) for name in ("transport", "parse", "reference")]
             rows.append([row["engine"], f"{row['bytes']:,}", str(row["lines"]), *times])
-        said.append(
+        stated.append(
             f"Sampler's share of a core (sensors {values['sensors']}; GPUs: {values['gpus']}): "
             f"{_percent(values['sampler_cpu_share_at_1_s'], 2)} at 1 s, "
             f"{_percent(values['sampler_cpu_share_at_0.1_s'], 2)} at 0.1 s. 64 streams beside sensors "
             f"at 0.1 s over none: TTFT error p50 x {_number(values['ttft_error_ratio'])}, the client's "
             f"processor time x {_number(values['client_cpu_ratio'])}."
         )
-    return "\n\n".join([table(head, rows), *said])
+    return "\n\n".join([table(head, rows), *stated])
 
 
 BLOCKS: dict[str, Callable[[list[Measurement]], str]] = {

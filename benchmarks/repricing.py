@@ -165,9 +165,9 @@ def main(words: list[str] | None = None) -> int:
     """Measure in a scratch folder and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.repricing", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
-    asked = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as scratch:
-        figures = measure(Path(scratch), asked.runs)
+        figures = measure(Path(scratch), arguments.runs)
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=2))
     return 0
 

@@ -93,10 +93,10 @@ def serving(schedule: Schedule, log_path: Path, core: int | None = None) -> Iter
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
-        said = child.stdout.readline().split()
-        if said[:1] != ["port"]:
+        output = child.stdout.readline().split()
+        if output[:1] != ["port"]:
             raise EnvironmentFailed("the truth server did not start", where=" ".join(command))
-        yield TruthServer(int(said[1]), psutil.Process(child.pid), log_path)
+        yield TruthServer(int(output[1]), psutil.Process(child.pid), log_path)
     finally:
         child.terminate()
         child.wait(timeout=30)

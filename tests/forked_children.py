@@ -44,20 +44,20 @@ class _KeptPopen(subprocess.Popen[Any]):
     asking = threading.Lock()
 
     def _execute_child(self, *given: Any) -> None:
-        asked = _AS_IT_IS.bind(self, *given).arguments
-        words = asked["args"]
+        requested = _AS_IT_IS.bind(self, *given).arguments
+        words = requested["args"]
         if not (
             isinstance(words, list) and words[:2] == [sys.executable, "-m"] and words[2] in MODULES
         ):
             super()._execute_child(*given)  # type: ignore[misc]
             return
-        ends = (asked["p2cread"], asked["c2pwrite"], asked["errwrite"])
-        passed = sorted(asked["pass_fds"])
+        ends = (requested["p2cread"], requested["c2pwrite"], requested["errwrite"])
+        passed = sorted(requested["pass_fds"])
         message = {
             "words": words[2:],
-            "cwd": str(asked["cwd"] or Path.cwd()),
-            "env": dict(os.environ if asked["env"] is None else asked["env"]),
-            "session": asked["start_new_session"],
+            "cwd": str(requested["cwd"] or Path.cwd()),
+            "env": dict(os.environ if requested["env"] is None else requested["env"]),
+            "session": requested["start_new_session"],
             "passed": passed,
             "limits": [resource.getrlimit(limit) for limit in LIMITS],
         }
@@ -67,15 +67,15 @@ class _KeptPopen(subprocess.Popen[Any]):
             try:
                 data = json.dumps(message).encode()
                 socket.send_fds(self.keeper, [data], [*given_fds, *passed])
-                said = self.keeper.recv(64)
+                stated = self.keeper.recv(64)
             finally:
                 _adopt_orphans(False)
-        if not said:
+        if not stated:
             raise OSError("the keeper of forks is gone")
-        self.pid = int(said)
+        self.pid = int(stated)
         self._child_created = True
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        self._close_pipe_fds(*(asked[name] for name in pipes))  # type: ignore[attr-defined]
+        self._close_pipe_fds(*(requested[name] for name in pipes))  # type: ignore[attr-defined]
 
 
 def _adopt_orphans(yes: bool) -> None:

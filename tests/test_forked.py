@@ -28,12 +28,12 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def test_a_fork_says_and_ends_as_a_fresh_interpreter(
     words: list[str], workspace: Workspace
 ) -> None:
-    said = []
+    lines = []
     for fresh in (False, True):
         child = workspace.start(*words, fresh=fresh)
-        said.append((*child.communicate(timeout=60), child.returncode))
-    assert said[0] == said[1]
-    assert said[0][2] == (2 if words[-1] == "nothing" else 0)
+        lines.append((*child.communicate(timeout=60), child.returncode))
+    assert lines[0] == lines[1]
+    assert lines[0][2] == (2 if words[-1] == "nothing" else 0)
 
 
 def test_it_is_a_process_of_its_own(workspace: Workspace) -> None:

@@ -218,10 +218,10 @@ def _give(way: str, verb: tuple[str, ...], place: Path, victim: str, intact: str
     name = " ".join(verb)
     if done is None:
         return Outcome(way, name, None, False, "", f"hung for {PATIENCE_S:g} s")
-    said = done.errors.strip().splitlines()
+    stated = done.errors.strip().splitlines()
     lines = (done.output + done.errors).splitlines()
     telling = [line.strip() for line in lines if victim in line or LATER in line]
-    words = telling[-1] if telling else said[-1] if said else ""
+    words = telling[-1] if telling else stated[-1] if stated else ""
     fault = None
     if "Traceback" in done.output + done.errors:
         fault = "a trace"

@@ -66,25 +66,25 @@ class _Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         place, _, page = urlsplit(self.path).path.strip("/").partition("/")
-        said = self._said()
+        stated = self._said()
         if page.endswith("models"):
-            self._list_models(place, said)
+            self._list_models(place, stated)
         elif place == "page" or page == "metrics":
-            self._answer(200, _metrics(said, self.server.raw(self._sent())), "text/plain")
+            self._answer(200, _metrics(stated, self.server.raw(self._sent())), "text/plain")
         elif (found := _DESCRIPTIONS.get((place, page))) is not None:
-            self._answer(200, json.dumps(found(said)))
+            self._answer(200, json.dumps(found(stated)))
         else:
-            self._answer(404, json.dumps({"error": {"message": f"no page {said}"}}))
+            self._answer(404, json.dumps({"error": {"message": f"no page {stated}"}}))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
         kind = self.server.next_kind()
-        said = self._said()
+        stated = self._said()
         if kind == "status line":
-            self.wfile.write(f"HTTP/1.1 2OO {said}\r\n\r\n".encode("latin-1", "replace"))
+            self.wfile.write(f"HTTP/1.1 2OO {stated}\r\n\r\n".encode("latin-1", "replace"))
             self.close_connection = True
             return
-        status, media, text = _ANSWERS[kind](said, urlsplit(self.path).path)
+        status, media, text = _ANSWERS[kind](stated, urlsplit(self.path).path)
         self._answer(status, text, media)
 
     def do_CONNECT(self) -> None:
@@ -122,8 +122,8 @@ class _Echo(BaseHTTPRequestHandler):
     def _answer(
         self, status: int, text: str, media: str = "application/json", location: str = ""
     ) -> None:
-        said = self._said()
-        line = " ".join(said.split())
+        stated = self._said()
+        line = " ".join(stated.split())
         self.send_response(status, f"because {line}")
         body = text.encode()
         self.send_header("content-type", media)

@@ -179,14 +179,14 @@ def _against_smi(phase: Phase, gpu: str, index: int) -> Iterator[Check]:
         ("memory in all", "gpu_memory_total_bytes", 2, 2.0**20, MEMORY_TOLERANCE),
         ("power", "gpu_power_w", 3, 1.0, ENERGY_TOLERANCE),
     ):
-        told = [
+        reported = [
             value * factor
             for rows in phase.smi
             if index < len(rows) and (value := rows[index][place]) is not None
         ]
         mine = [value for _, value in _series(phase.samples, gpu, metric)]
-        note = None if told else "nvidia-smi gave no reading"
-        yield Check(phase.name, gpu, what, _mean(mine), _mean(told), tolerance, note)
+        note = None if reported else "nvidia-smi gave no reading"
+        yield Check(phase.name, gpu, what, _mean(mine), _mean(reported), tolerance, note)
 
 
 def refused(samples: Sequence[Sample]) -> dict[str, str]:

@@ -362,8 +362,8 @@ def several_series(
         parts.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     reports = []
     for part in parts:
-        said, _ = part.communicate()
-        reports.append(Report.read(said))
+        stated, _ = part.communicate()
+        reports.append(Report.read(stated))
     return together(reports)
 
 

@@ -46,7 +46,7 @@ class Report:
         """For people."""
         kinds = Counter(kill.victim for kill in self.kills)
         early = sum(kill.at_start for kill in self.kills)
-        said = [
+        stated = [
             f"{len(self.kills)} kills ({', '.join(f'{kind} {n}' for kind, n in sorted(kinds.items()))}), "
             f"{early} within 0.5 s of a child's start; {self.spared} more runs ended before their kill",
             f"{self.requests} requests arrived at the service, {self.rows} of them are rows, "
@@ -54,7 +54,7 @@ class Report:
             f"the last request of a run whose runner was killed arrived {self._latest()}",
             f"{len(self.faults)} faults",
         ]
-        return said + [f"FAULT: {fault}" for fault in self.faults]
+        return stated + [f"FAULT: {fault}" for fault in self.faults]
 
     def _latest(self) -> str:
         if self.latest_s is None:

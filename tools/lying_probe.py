@@ -38,11 +38,11 @@ class LyingHost:
     def publish(self) -> None:
         """One reading of each sensor."""
         now = time.time_ns()
-        said = [
+        stated = [
             Sample(now, "nvml", "shared_host", "gpu0", metric, value)
             for metric, value in READINGS.items()
         ]
-        self._buffer.add([up("nvml", now, device="gpu0"), *said])
+        self._buffer.add([up("nvml", now, device="gpu0"), *stated])
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ def engine_table() -> str:
             " or ".join(" + ".join(f"`{name}`" for name in parts) for parts in term.parts(engine))
             for engine in ENGINES
         ]
-        said = f"{term.meaning} ({term.kind})"
-        lines.append(f"| `{term.metric}` | {said} | " + " | ".join(c or "-" for c in cells) + " |")
+        text = f"{term.meaning} ({term.kind})"
+        lines.append(f"| `{term.metric}` | {text} | " + " | ".join(c or "-" for c in cells) + " |")
     return "\n".join(lines)
 
 

@@ -75,8 +75,8 @@ class Running:
         first: list[WorkerStart] = []
 
         def there() -> bool:
-            said = [self.entries(f"worker-{number}.ticks") for number in range(workers)]
-            first[:] = [entries[0] for entries in said if entries]  # type: ignore[misc]
+            stated = [self.entries(f"worker-{number}.ticks") for number in range(workers)]
+            first[:] = [entries[0] for entries in stated if entries]  # type: ignore[misc]
             return len(first) == workers
 
         self.wait(there, "the workers")

@@ -30,9 +30,9 @@ class Service(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A chat completion, streamed or whole."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(0.5)
-        if not asked.get("stream") or FAULT == "whole":
+        if not document.get("stream") or FAULT == "whole":
             message = {"role": "assistant", "content": "word " * 8}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             self._whole({"id": "1", "object": "chat.completion", "choices": [choice]})

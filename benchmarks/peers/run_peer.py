@@ -93,18 +93,18 @@ def run_peer(
     if ended.failure:
         return used
     try:
-        said = peer.read(job)
+        stated = peer.read(job)
     except (OSError, ValueError, LookupError, TypeError) as error:
         return replace(used, reason=f"its output could not be read: {error!r}")
     return replace(
         used,
-        completed=said.completed,
-        errors=said.errors,
-        wall_s=said.wall_s,
-        requests_per_s=said.requests_per_s,
-        reported_ttft_p50_s=said.ttft_p50_s,
-        reported_ttft_p99_s=said.ttft_p99_s,
-        output_tokens=said.output_tokens,
+        completed=stated.completed,
+        errors=stated.errors,
+        wall_s=stated.wall_s,
+        requests_per_s=stated.requests_per_s,
+        reported_ttft_p50_s=stated.ttft_p50_s,
+        reported_ttft_p99_s=stated.ttft_p99_s,
+        output_tokens=stated.output_tokens,
     )
 
 

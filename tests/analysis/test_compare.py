@@ -47,13 +47,13 @@ def test_unequal_keys_without_a_visible_difference_say_so() -> None:
 
 
 def test_a_difference_without_0_makes_a_statement() -> None:
-    said = statement(ONE, TWO, TTFT, (FAST, SLOW))
-    assert (said.better, said.reason, said.ratio.value) == ("ours", None, 2.0)
-    assert said.difference.value == pytest.approx(0.1)
-    assert said.difference.low == pytest.approx(0.1 - math.hypot(0.01, 0.02))
-    assert said.ratio.low is not None
-    assert 1.6 < said.ratio.low < 2
-    assert said.text == (
+    sentence = statement(ONE, TWO, TTFT, (FAST, SLOW))
+    assert (sentence.better, sentence.reason, sentence.ratio.value) == ("ours", None, 2.0)
+    assert sentence.difference.value == pytest.approx(0.1)
+    assert sentence.difference.low == pytest.approx(0.1 - math.hypot(0.01, 0.02))
+    assert sentence.ratio.low is not None
+    assert 1.6 < sentence.ratio.low < 2
+    assert sentence.text == (
         "stage 1: Time to first token p50 100 ms (ours) against 200 ms (theirs); ours is better"
     )
 
@@ -85,9 +85,9 @@ def test_every_reason_for_silence(
 ) -> None:
     other = replace(TWO, **changes)
     for first, second, pair in ((ONE, other, figures), (other, ONE, figures[::-1])):
-        said = statement(first, second, (0, metric, "p50"), pair)
-        assert (said.better, said.reason) == (None, reason)
-        assert REASONS[reason] in said.text
+        sentence = statement(first, second, (0, metric, "p50"), pair)
+        assert (sentence.better, sentence.reason) == (None, reason)
+        assert REASONS[reason] in sentence.text
 
 
 SHARES = [
@@ -108,20 +108,20 @@ def test_runs_beside_unlike_other_work_make_no_ratio(
         for side, share in ((ONE, mine), (TWO, other))
     )
     for key in ((0, "ttft_s", "p50"), (0, "attempt_rate", "value")):
-        said = statement(first, second, key, (FAST, SLOW))
-        assert (said.ratio.value is None) is apart
-        assert (said.difference.value is None) is apart
-        assert (said.reason == "foreign_cpu") is apart
-        assert (said.first, said.second) == (FAST, SLOW)
+        sentence = statement(first, second, key, (FAST, SLOW))
+        assert (sentence.ratio.value is None) is apart
+        assert (sentence.difference.value is None) is apart
+        assert (sentence.reason == "foreign_cpu") is apart
+        assert (sentence.first, sentence.second) == (FAST, SLOW)
     beside = statement(first, second, (1, "ttft_s", "p50"), (FAST, SLOW))
     assert (beside.better, beside.ratio.value) == ("ours", 2.0)  # another stage
 
 
 def test_different_models_speak_with_their_scores_beside() -> None:
     other = replace(TWO, model="x")
-    said = statement(ONE, other, TTFT, (FAST, SLOW), SCORES)
-    assert said.better == "ours"
-    assert "scores 0.7 against 0.9" in said.text
+    sentence = statement(ONE, other, TTFT, (FAST, SLOW), SCORES)
+    assert sentence.better == "ours"
+    assert "scores 0.7 against 0.9" in sentence.text
     assert statement(ONE, other, TTFT, (FAST, SLOW), (SCORES[0], None)).reason == "no_score"
 
 
@@ -164,14 +164,14 @@ def test_runs_are_compared_figure_by_figure(new_run: Any) -> None:
         runs.append(run)
     first, second = (replace(side_of(run.manifest), verdict="valid") for run in runs)
     frames = [stage_metrics(run.manifest, run.frames) for run in runs]
-    said = {
+    sentences = {
         (each.metric, each.statistic): each
         for each in statements(first, second, frames[0], frames[1])
     }
-    assert said["ttft_s", "p50"].better == "at-0.1"
-    assert said["ttft_s", "p99"].reason == "no_value"
-    assert said["request_rate", "value"].reason == "within_noise"
-    assert not any(statistic.endswith("_ok") for _, statistic in said)
+    assert sentences["ttft_s", "p50"].better == "at-0.1"
+    assert sentences["ttft_s", "p99"].reason == "no_value"
+    assert sentences["request_rate", "value"].reason == "within_noise"
+    assert not any(statistic.endswith("_ok") for _, statistic in sentences)
 
 
 def test_what_other_work_took_is_read_from_the_figures(new_run: Any) -> None:
@@ -185,5 +185,5 @@ def test_what_other_work_took_is_read_from_the_figures(new_run: Any) -> None:
             run.sample(second, 0.5 * second, "cpu_s", sensor="own")
         sides.append(replace(side_of(run.manifest), verdict="valid"))
         frames.append(stage_metrics(run.manifest, run.frames))
-    said = statements(*sides, *frames)
-    assert {(each.ratio.value, each.reason) for each in said} == {(None, "foreign_cpu")}
+    sentences = statements(*sides, *frames)
+    assert {(each.ratio.value, each.reason) for each in sentences} == {(None, "foreign_cpu")}

@@ -67,8 +67,8 @@ def test_a_model_that_ecologits_does_not_know_is_null(thirty: Any, figure: Any) 
     (row,) = targets(ledger(thirty))
     assert row.energy_j is None
     thirty.energy = [row]
-    told = figure(stage_metrics(thirty.manifest, thirty.frames), "energy_j")["reason"]
-    assert told == "EcoLogits: Could not find model `gpt-unheard-of` for openai provider."
+    reported = figure(stage_metrics(thirty.manifest, thirty.frames), "energy_j")["reason"]
+    assert reported == "EcoLogits: Could not find model `gpt-unheard-of` for openai provider."
 
 
 @pytest.mark.parametrize(("hosting", "reason"), [("managed", MANAGED), ("self", ELSEWHERE)])

@@ -20,12 +20,12 @@ from observatory.emulator.limits import Allowance
 def asked(
     rows: list[tuple[float, bool]], amount: float = 1.0, told: dict[float, float] | None = None
 ) -> LimitedAttempts:
-    said = told or {}
+    stated = told or {}
     return LimitedAttempts(
         np.array([at for at, _ in rows]),
         np.array([let_in for _, let_in in rows], dtype=bool),
         np.full(len(rows), amount),
-        np.array([said.get(at, math.nan) for at, _ in rows]),
+        np.array([stated.get(at, math.nan) for at, _ in rows]),
     )
 
 
@@ -38,13 +38,13 @@ def simulated(
     draw = np.random.default_rng(seed)
     due = start_s + np.arange(round(demand * seconds)) / demand
     arrived = due + draw.uniform(0, late_s, len(due))
-    let_in, told = np.zeros(len(due), dtype=bool), np.full(len(due), math.nan)
+    let_in, reported = np.zeros(len(due), dtype=bool), np.full(len(due), math.nan)
     for place in np.argsort(arrived, kind="stable"):
         _, over = allowance.admit(float(arrived[place]), tokens, "m")
         let_in[place] = over is None
         if over is not None:
-            told[place] = float(dict(over.headers)["retry-after"])
-    return LimitedAttempts(due, let_in, np.full(len(due), float(tokens or 1)), told)
+            reported[place] = float(dict(over.headers)["retry-after"])
+    return LimitedAttempts(due, let_in, np.full(len(due), float(tokens or 1)), reported)
 
 
 def test_a_bucket_by_hand() -> None:
@@ -74,8 +74,8 @@ def test_minute_windows_by_hand() -> None:
 
 def test_one_window_and_what_its_refusals_told() -> None:
     rows = [(float(at), 30 <= at < 50 or at < 5) for at in range(80)]
-    told = {float(at): 90.0 - at for at in range(50, 80)}
-    found = find_ceiling(asked(rows, told=told))
+    reported = {float(at): 90.0 - at for at in range(50, 80)}
+    found = find_ceiling(asked(rows, told=reported))
     assert found.a_minute == pytest.approx(20)
     assert (found.mechanism, found.window_s, found.window_from) == ("window", 60, "told")
     unsaid = find_ceiling(asked(rows))

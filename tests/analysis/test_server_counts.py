@@ -59,9 +59,9 @@ def test_counts_that_disagree_either_way_are_one(
     assert (finding.code, finding.severity, finding.stage) == ("server_tokens", "degraded", 0)
     assert (finding.value, finding.threshold) == (pytest.approx(share), 0.02)
     kind = counter.removesuffix("_tokens")
-    said = 120 if kind == "output" else 3000
+    stated = 120 if kind == "output" else 3000
     assert finding.message == (
-        f"the server counted {total} {kind} tokens and usage stated {said} of 30 answers"
+        f"the server counted {total} {kind} tokens and usage stated {stated} of 30 answers"
     )
 
 

@@ -102,11 +102,11 @@ def test_the_worked_example_is_a_sentence() -> None:
 
 
 def test_never_says_why() -> None:
-    said = sentence(answer(OWN, replace(BOUGHT, usd_per_request=0.001), TWICE))
-    assert said.startswith(
+    stated = sentence(answer(OWN, replace(BOUGHT, usd_per_request=0.001), TWICE))
+    assert stated.startswith(
         "Serving it on own never gets cheaper than buying it from bought: a replica"
     )
-    assert said.endswith("costs $43.20 to buy.")
+    assert stated.endswith("costs $43.20 to buy.")
 
 
 @pytest.mark.parametrize(

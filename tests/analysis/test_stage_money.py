@@ -336,8 +336,8 @@ def test_gpus_that_it_was_told_to_use_are_its_own_where_the_driver_shows_no_proc
 ) -> None:
     _gpu(made, "gpu0", 300.0)
     _gpu(made, "gpu1", 60.0)
-    for told in ({"gpus": [1]}, {"gpus": ["1"]}, {"gpus": ["GPU-b"], "gpu_devices": ["gpu1"]}):
-        made.target = {"on_this_host": True, "settings": told}
+    for reported in ({"gpus": [1]}, {"gpus": ["1"]}, {"gpus": ["GPU-b"], "gpu_devices": ["gpu1"]}):
+        made.target = {"on_this_host": True, "settings": reported}
         assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(60)
     made.target = {"on_this_host": True, "settings": {"gpus": ["GPU-b"]}}
     assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(360)

@@ -31,9 +31,14 @@ def test_what_locust_says(job: Job) -> None:
     answers |= {"num_requests": 10, "num_failures": 1, "response_times": times}
     ttft = {"name": "ttft", "response_times": {"140": 5, "150": 4}}
     (job.out_dir / "locust.json").write_text(json.dumps([answers, ttft]))
-    said = LocustPeer("openai_client.py").read(job)
-    assert (said.completed, said.errors, said.wall_s, said.requests_per_s) == (9, 1, 5.0, 2.0)
-    assert (said.ttft_p50_s, said.ttft_p99_s) == (0.14, 0.15)
+    stated = LocustPeer("openai_client.py").read(job)
+    assert (stated.completed, stated.errors, stated.wall_s, stated.requests_per_s) == (
+        9,
+        1,
+        5.0,
+        2.0,
+    )
+    assert (stated.ttft_p50_s, stated.ttft_p99_s) == (0.14, 0.15)
 
 
 def test_an_open_loop_is_asked_for_in_each_peers_words(job: Job) -> None:

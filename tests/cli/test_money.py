@@ -155,8 +155,12 @@ def test_a_days_shape_is_typed_as_counts_and_has_its_own_peak(kept: Workspace) -
     found = answered(kept, "breakeven", "llama", "emulated-api", "--hourly-shares", counts)
     assert found["demand"]["peak_to_mean"] is None
     assert found["demand"]["hourly_shares"][-4:] == pytest.approx([0.5, 1 / 6, 1 / 6, 1 / 6])
-    for wrong, said in (("1,2", "24 numbers"), ("a,b", "not numbers"), ("0", "add up to nothing")):
-        with pytest.raises(BadInput, match=said):
+    for wrong, stated in (
+        ("1,2", "24 numbers"),
+        ("a,b", "not numbers"),
+        ("0", "add up to nothing"),
+    ):
+        with pytest.raises(BadInput, match=stated):
             typed(kept, "cost", "last", "--hourly-shares", wrong)
 
 
@@ -190,8 +194,8 @@ def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
         typed(kept, "cost", "last", "--active-hours", "8")
     with pytest.raises(BadInput, match="give one volume"):
         typed(kept, "cost", "last", "--requests-a-day", "1", "--tokens-a-day", "1")
-    said = answered(kept, "breakeven", "emulated-api", "llama")["sentence"]
-    assert said == (
+    sentence = answered(kept, "breakeven", "emulated-api", "llama")["sentence"]
+    assert sentence == (
         "No break-even (emulated, example prices): emulated-api has no hourly rate: state `rate` in "
         "targets.yaml."
     )

@@ -194,6 +194,6 @@ def test_a_price_file_is_checked_with_the_scenarios(workspace: Workspace) -> Non
     assert "fine; prices: 5" in fine.stdout
     path.write_text(OWN.replace("discount: 0.25", "discount: 25"))
     wrong = CliRunner().invoke(checks, ["scenario", "check"])
-    said = wrong.stdout + wrong.stderr + str(wrong.exception)
-    assert "prices.yaml:2" in said
-    assert "out of range: at most 1" in said
+    message = wrong.stdout + wrong.stderr + str(wrong.exception)
+    assert "prices.yaml:2" in message
+    assert "out of range: at most 1" in message

@@ -86,9 +86,9 @@ def test_check_tells_the_errors_of_all_files_and_the_good_ones(workspace: Path) 
     (workspace / "targets.yaml").write_text("targets: [{name: x}]\n")
     result = _call("check", "scenarios/a.yaml", "mine", "scenarios/targets.yaml")
     assert isinstance(result.exception, BadInput)
-    said = str(result.exception)
-    assert "scenarios/a.yaml:2: 'name' is written twice" in said
-    assert "scenarios/targets.yaml:1: targets[0]: 'kind' is missing" in said
+    message = str(result.exception)
+    assert "scenarios/a.yaml:2: 'name' is written twice" in message
+    assert "scenarios/targets.yaml:1: targets[0]: 'kind' is missing" in message
 
 
 def test_check_without_arguments_covers_the_workspace() -> None:

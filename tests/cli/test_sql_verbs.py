@@ -244,9 +244,11 @@ def test_a_run_that_cannot_be_read_is_listed_with_its_problem(mine: Workspace) -
     (mine.runs / "r2" / "manifest.json").write_text("{")
     shown = _type(mine, "runs", "list").stdout
     assert "unreadable" in shown
-    told = _type(mine, "runs", "list", "--json").stdout  # a cell of the table cuts a long path off
-    assert "the manifest is damaged" in told
-    assert [row["status"] for row in json.loads(told)] == [
+    output = _type(
+        mine, "runs", "list", "--json"
+    ).stdout  # a cell of the table cuts a long path off
+    assert "the manifest is damaged" in output
+    assert [row["status"] for row in json.loads(output)] == [
         "unreadable",
         "complete",
     ]

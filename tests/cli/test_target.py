@@ -56,9 +56,9 @@ def test_a_check_of_a_url_lists_models_and_shows_a_request_without_the_key(
     assert f"POST {script.url}/chat/completions" in done.stdout
     assert "Authorization: Bearer ${MY_KEY}" in done.stdout
     assert CANARY not in done.output
-    asked = [(method, path) for method, path, _, _ in script.seen]
-    assert asked[0] == asked[-1] == ("GET", "/v1/models")
-    assert {method for method, _ in asked} == {"GET"}  # who it is; nothing that costs anything
+    requested = [(method, path) for method, path, _, _ in script.seen]
+    assert requested[0] == requested[-1] == ("GET", "/v1/models")
+    assert {method for method, _ in requested} == {"GET"}  # who it is; nothing that costs anything
 
 
 def test_the_request_to_an_engine_that_is_found_is_shown_and_not_that_to_one_that_is_started(
@@ -85,8 +85,8 @@ def test_a_request_is_shown_without_a_key_and_without_contact(workspace: Path) -
     assert shown.exit_code == 0, shown.exception
     assert "POST http://127.0.0.1:1/v1/chat/completions" in shown.stdout
     assert "Authorization: Bearer ${MY_KEY}" in shown.stdout
-    told = CliRunner().invoke(app, ["check", "my-gateway", "--show", "--json"]).stdout
-    assert json.loads(told)["would_send"] in shown.stdout
+    output = CliRunner().invoke(app, ["check", "my-gateway", "--show", "--json"]).stdout
+    assert json.loads(output)["would_send"] in shown.stdout
     path = workspace / "scenarios" / "targets.yaml"
     path.write_text(
         path.read_text()

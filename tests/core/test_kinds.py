@@ -52,8 +52,8 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
             and isinstance(node.func, ast.Name)
             and node.func.id == "isinstance"
         ):
-            told = {one.id for one in ast.walk(node.args[1]) if isinstance(one, ast.Name)}
-            yield from ((node.lineno, name) for name in told & CLASSES)
+            reported = {one.id for one in ast.walk(node.args[1]) if isinstance(one, ast.Name)}
+            yield from ((node.lineno, name) for name in reported & CLASSES)
 
 
 def compared_providers(path: Path) -> Iterator[tuple[int, str]]:

@@ -25,8 +25,8 @@ ITEMS = st.integers(min_value=1, max_value=40)
 @given(SEEDS, st.integers(0, 20), ITEMS, st.integers(0, 3))
 def test_each_round_asks_every_item_once(seed: int, stage: int, items: int, round_: int) -> None:
     order = Order(seed, stage, items)
-    asked = [order.item(round_ * items + place) for place in range(items)]
-    assert sorted(asked) == list(range(items))
+    requested = [order.item(round_ * items + place) for place in range(items)]
+    assert sorted(requested) == list(range(items))
 
 
 @given(SEEDS, ITEMS, st.lists(st.integers(0, 200), min_size=1, max_size=30))

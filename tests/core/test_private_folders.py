@@ -110,5 +110,5 @@ def test_no_process_of_ours_leaves_its_memory() -> None:
         "leave_no_core_dumps()\n"
         "subprocess.run(['sh', '-c', 'ulimit -c'])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert told.stdout.strip() == "0"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "0"

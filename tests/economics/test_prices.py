@@ -322,9 +322,9 @@ DEEPSEEK = {"kind": "api", "provider": "deepseek", "model": "deepseek-v4-flash"}
 def test_deepseeks_peak_prices_hold_from_monday_to_friday(
     model: str, moment: str, peak: bool
 ) -> None:
-    asked = target(**{**DEEPSEEK, "model": model})
+    requested = target(**{**DEEPSEEK, "model": model})
     at = dt.datetime.fromisoformat(moment)
-    prices = prices_of(asked, at=at)
+    prices = prices_of(requested, at=at)
     price = calc_price(
         Usage(input_tokens=1_000_000),
         model,

@@ -55,8 +55,8 @@ def test_the_example_by_hand_is_what_the_code_computes() -> None:
     assert together == pytest.approx(0.024150)
     assert "| together | | | 0.024150 |" in PAGE
     tokens = {"input": 3_000, "cached_input": 8_000, "cache_write": 1_000, "output": 600}
-    for kind, (said, price, amount) in table.items():
-        assert f"{tokens[kind]:,}" in said
+    for kind, (stated, price, amount) in table.items():
+        assert f"{tokens[kind]:,}" in stated
         assert amount == pytest.approx(tokens[kind] * price / 1e6)
     uncached = request_cost_usd(prices, 12_000, 0, 600)
     assert uncached == pytest.approx(0.045)

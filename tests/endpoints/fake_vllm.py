@@ -50,21 +50,21 @@ class Answer(BaseHTTPRequestHandler):
         return self.reply(b"{}", status=404)
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        document = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if os.environ.get("FAKE_VLLM") == "refuse":
             return self.tell({"error": {"message": "no template"}}, 400)
         usage = {"prompt_tokens": 3, "completion_tokens": len(WORDS), "total_tokens": 7}
         chat = self.path.endswith("/chat/completions")
-        if not asked.get("stream"):
+        if not document.get("stream"):
             choice = {"index": 0, "text": "one", "finish_reason": "length"}
-            return self.tell({"model": asked["model"], "choices": [choice], "usage": usage})
+            return self.tell({"model": document["model"], "choices": [choice], "usage": usage})
         events = []
         for place, word in enumerate(WORDS):
             part = {"delta": {"content": word}} if chat else {"text": word}
             reason = "stop" if place == len(WORDS) - 1 else None
             choice = {"index": 0, **part, "finish_reason": reason}
-            events.append({"id": "1", "model": asked["model"], "choices": [choice]})
-        events.append({"id": "1", "model": asked["model"], "choices": [], "usage": usage})
+            events.append({"id": "1", "model": document["model"], "choices": [choice]})
+        events.append({"id": "1", "model": document["model"], "choices": [], "usage": usage})
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")

@@ -96,8 +96,8 @@ def test_a_bad_end_is_not_undone_by_a_later_good_one() -> None:
 )
 @pytest.mark.parametrize("kind", ["message", "text"])
 def test_whole_answers_and_completions_end_badly_too(kind: str, reason: str, outcome: str) -> None:
-    said = {"message": {"content": "ab"}} if kind == "message" else {"text": "ab"}
-    choice = {"index": 0, **said, "finish_reason": reason}
+    fields = {"message": {"content": "ab"}} if kind == "message" else {"text": "ab"}
+    choice = {"index": 0, **fields, "finish_reason": reason}
     answer = read(whole({"choices": [choice]}), streaming=False)
     assert where(answer.attempt)[:2] == (outcome, "body") and answer.text == "ab"
     streamed = [
@@ -153,18 +153,18 @@ def test_messages(reason: str, outcome: str) -> None:
     ],
 )
 def test_responses(last: dict[str, Any], outcome: str) -> None:
-    said = {"type": "response.output_text.delta", "output_index": 0, "delta": "a"}
+    fields = {"type": "response.output_text.delta", "output_index": 0, "delta": "a"}
     output = [{"type": "message", "content": [{"type": "output_text", "text": "a"}]}]
     closing = {"type": f"response.{last['status']}", "response": {**last, "output": output}}
-    streamed = read(stream([named(said), named(closing)]), wire="responses")
+    streamed = read(stream([named(fields), named(closing)]), wire="responses")
     assert (streamed.attempt.outcome, streamed.text) == (outcome, "a")
     assert read(whole({**last, "output": output}), wire="responses").attempt.outcome == outcome
 
 
 def test_a_failed_response_without_a_response_in_it_and_one_that_never_ended() -> None:
-    said = {"type": "response.output_text.delta", "output_index": 0, "delta": "a"}
+    fields = {"type": "response.output_text.delta", "output_index": 0, "delta": "a"}
     for last in ({"type": "response.failed"}, {"type": "response.cancelled", "response": None}):
-        got = read(stream([named(said), named(last)]), wire="responses").attempt
+        got = read(stream([named(fields), named(last)]), wire="responses").attempt
         assert where(got) == ("error", "stream", "error_event")
     queued = read(whole({"status": "in_progress", "output": []}), wire="responses").attempt
     assert queued.outcome == "error"

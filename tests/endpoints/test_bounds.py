@@ -66,8 +66,8 @@ def measured(data: bytes, size: int = 10_000, step: int = 20_000) -> ResponseRea
 @pytest.mark.usefixtures("small")
 def test_what_passes_a_bound_is_told_by_it(data: bytes, words: str, size: int) -> None:
     response = measured(data, size)
-    said = words.replace("0 MiB", "390 KiB" if "answer" in words else "97 KiB")
-    assert (response.fault, response.too_large) == (said, True)
+    stated = words.replace("0 MiB", "390 KiB" if "answer" in words else "97 KiB")
+    assert (response.fault, response.too_large) == (stated, True)
     response.shrink()
     assert sum(map(len, response.pieces)) <= bounds.KEPT_OF_TOO_LARGE
 

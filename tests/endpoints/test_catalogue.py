@@ -262,7 +262,9 @@ def test_addresses() -> None:
 
 def test_where_a_target_was_asked_is_known_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://user:word@proxy.corp.example:3128")
-    asked = requested_facts(UrlTarget(kind="url", name="t", url="http://gpu-17:8000/v1", model="m"))
-    assert asked["endpoint"] == "http://gpu-17:8000/v1"
-    assert asked["settings"] == {"proxy": "proxy.corp.example:3128"}
+    requested = requested_facts(
+        UrlTarget(kind="url", name="t", url="http://gpu-17:8000/v1", model="m")
+    )
+    assert requested["endpoint"] == "http://gpu-17:8000/v1"
+    assert requested["settings"] == {"proxy": "proxy.corp.example:3128"}
     assert requested_facts(EmulatedTarget(kind="emulated", name="emulated-a")) == {}

@@ -43,9 +43,9 @@ def test_a_good_endpoint_passes(scripted: Scripted, tmp_path: Path) -> None:
     found = check(scripted.url, tmp_path)
     assert (found.models, found.note) == (["m-1", "m-2"], None)
     assert found.endpoint == scripted.url
-    asked = [(method, path) for method, path, _, _ in scripted.seen]
-    assert asked[0] == asked[-1] == ("GET", "/v1/models")
-    assert {method for method, _ in asked} == {"GET"}  # who it is; nothing that costs anything
+    requested = [(method, path) for method, path, _, _ in scripted.seen]
+    assert requested[0] == requested[-1] == ("GET", "/v1/models")
+    assert {method for method, _ in requested} == {"GET"}  # who it is; nothing that costs anything
 
 
 def test_our_own_emulator_behind_a_url_is_marked(

@@ -438,11 +438,11 @@ def arriving(*came: tuple[int, dict[str, Any]], output: int | None) -> Attempt:
     rest = b"".join([STOP, *last, DONE])
     reads: list[bytes] = [head()]
     stamps: list[int] = [SENT + MS]
-    for at_ms, said in came:
+    for at_ms, stated in came:
         if stamps[-1] == SENT + at_ms * MS:
-            reads[-1] += event(delta(**said))
+            reads[-1] += event(delta(**stated))
         else:
-            reads.append(event(delta(**said)))
+            reads.append(event(delta(**stated)))
             stamps.append(SENT + at_ms * MS)
     reads.append(rest)
     stamps.append(stamps[-1] + MS)

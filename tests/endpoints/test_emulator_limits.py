@@ -141,8 +141,8 @@ def test_a_minutes_allowance_is_whole_again_at_the_full_minute() -> None:
 
 
 def test_counted_refusals_take_what_is_left() -> None:
-    said = {"requests_per_minute": 60, "burst": "2s", "refused": "counted"}
-    allowance = Allowance(Limits.model_validate(said))
+    fields = {"requests_per_minute": 60, "burst": "2s", "refused": "counted"}
+    allowance = Allowance(Limits.model_validate(fields))
     assert accepted(allowance, [0.0, 0.0, 0.0]) == [0.0, 0.0]
     assert (
         accepted(allowance, [place * 0.9 for place in range(1, 20)]) == []

@@ -176,11 +176,11 @@ def test_its_counters_are_what_true_usage_says(served: Any, profile: dict[str, A
         page = answer.read().decode()
     counted = translate(of_target(read_page(page, NAMES.__contains__), ""))
     factor = 1.5 if profile.get("faults") else 1.0
-    for metric, said in {
+    for metric, stated in {
         "output_tokens": sum(usage.completion_tokens for usage in usages),
         "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
     }.items():
-        assert counted[f"engine_{metric}_total"] * factor == pytest.approx(said, abs=1)
+        assert counted[f"engine_{metric}_total"] * factor == pytest.approx(stated, abs=1)
     assert counted["engine_requests_total"] == 2
     cached = sum(usage.prompt_tokens_details.cached_tokens for usage in usages)
     assert counted["engine_prefix_cache_hits_total"] == cached

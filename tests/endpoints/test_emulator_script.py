@@ -64,8 +64,8 @@ def test_a_server_error_comes_after_the_time_to_first_token(stream: bool) -> Non
 @pytest.mark.parametrize("kind", ["reset", "stall", "early_close", "error_event"])
 def test_a_broken_stream_has_said_something_and_has_no_end(kind: str) -> None:
     steps = faulty(kind, stall_for="7s")
-    said = sum(step.tokens for step in steps)
-    assert 1 <= said < 6
+    stated = sum(step.tokens for step in steps)
+    assert 1 <= stated < 6
     if kind == "error_event":
         stream = read(steps)
         assert stream.ended and not stream.done
@@ -165,8 +165,8 @@ def test_whatever_happens_something_was_said_before_a_break_and_nothing_after(
     assert endings[-1] == BREAKS.get(kind)
     assert not any(endings[:-1])
     assert all(step.gap_s >= 0 for step in steps)
-    said = sum(step.tokens for step in steps)
+    stated = sum(step.tokens for step in steps)
     if kind in ("reset", "stall", "early_close", "error_event"):
-        assert said >= 1
+        assert stated >= 1
     elif kind not in ("http_500", "garbage_http"):
-        assert said == tokens
+        assert stated == tokens

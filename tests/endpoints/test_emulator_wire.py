@@ -49,21 +49,21 @@ def test_a_chat_is_understood() -> None:
 
 
 def test_a_completion_is_understood() -> None:
-    asked = ask({"model": "m", "prompt": "def f():"}, "/v1/completions")
-    assert asked == ParsedRequest("completions", "def f():", False, False, None, False)
+    requested = ask({"model": "m", "prompt": "def f():"}, "/v1/completions")
+    assert requested == ParsedRequest("completions", "def f():", False, False, None, False)
 
 
 def test_a_prompt_can_be_a_list_of_one_or_of_token_ids() -> None:
     for prompt, text in ((["def f():"], "def f():"), ([12, 7, 99], "12 7 99")):
-        asked = ask({"model": "m", "prompt": prompt}, "/v1/completions")
-        assert isinstance(asked, ParsedRequest)
-        assert asked.text == text
+        requested = ask({"model": "m", "prompt": prompt}, "/v1/completions")
+        assert isinstance(requested, ParsedRequest)
+        assert requested.text == text
 
 
 def test_the_newer_name_of_the_limit_wins() -> None:
-    asked = ask(chat(max_tokens=3, max_completion_tokens=9))
-    assert isinstance(asked, ParsedRequest)
-    assert asked.limit == 9
+    requested = ask(chat(max_tokens=3, max_completion_tokens=9))
+    assert isinstance(requested, ParsedRequest)
+    assert requested.limit == 9
 
 
 @pytest.mark.parametrize(

@@ -243,9 +243,9 @@ def test_limits_are_said_as_anthropic_says_them() -> None:
         ("anthropic-ratelimit-tokens-remaining", "570"),
         ("anthropic-ratelimit-tokens-reset", "2025-10-09T08:53:23.000Z"),
     )
-    said = rate_limit_headers(dict(headers), unix_s=1_760_000_000.0)
-    assert (said.requests_per_minute, said.tokens_per_minute) == (60, 600)
-    assert (said.requests_reset_s, said.tokens_reset_s) == (1.0, 3.0)
+    stated = rate_limit_headers(dict(headers), unix_s=1_760_000_000.0)
+    assert (stated.requests_per_minute, stated.tokens_per_minute) == (60, 600)
+    assert (stated.requests_reset_s, stated.tokens_reset_s) == (1.0, 3.0)
 
 
 def posted(

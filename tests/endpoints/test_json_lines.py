@@ -62,18 +62,18 @@ def test_an_error_on_a_line_is_an_error() -> None:
 
 def test_lines_of_another_api_are_named() -> None:
     """Ollama's own /api/chat (github.com/ollama/ollama, docs/api.md)."""
-    said: list[Any] = [
+    stated: list[Any] = [
         {"model": "m", "message": {"role": "assistant", "content": text}, "done": False}
         for text in ("one", " two")
     ]
-    attempt = read(lines([*said, {"model": "m", "done": True}], "application/x-ndjson")).attempt
+    attempt = read(lines([*stated, {"model": "m", "done": True}], "application/x-ndjson")).attempt
     assert (attempt.outcome, attempt.error_kind) == ("error", "not_sse")
     assert JSON_LINES in (attempt.error_text or "")
 
 
 @pytest.mark.parametrize("wire", ["messages", "responses"])
 def test_lines_on_the_other_wires(wire: WireName) -> None:
-    said: dict[str, list[Any]] = {
+    body: dict[str, list[Any]] = {
         "messages": [
             {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "one"}},
             {"type": "message_stop"},
@@ -83,7 +83,7 @@ def test_lines_on_the_other_wires(wire: WireName) -> None:
             {"type": "response.completed", "response": {"status": "completed"}},
         ],
     }
-    answer = read(lines(said[wire], "application/x-ndjson"), wire=wire)
+    answer = read(lines(body[wire], "application/x-ndjson"), wire=wire)
     assert (answer.attempt.outcome, answer.text) == ("ok", "one")
 
 

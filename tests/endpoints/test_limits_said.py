@@ -139,8 +139,8 @@ def test_a_limit_that_refills_over_a_day_is_none_a_minute() -> None:
         "x-ratelimit-remaining-requests": "9999",
         "x-ratelimit-reset-requests": "8.64s",
     }
-    said = rate_limit_headers(daily, unix_s=NOW_S)
-    assert (said.requests_per_minute, said.requests_per_day) == (None, 10000)
+    limits = rate_limit_headers(daily, unix_s=NOW_S)
+    assert (limits.requests_per_minute, limits.requests_per_day) == (None, 10000)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000_000), st.integers(0, 50), st.integers(1, 5000))
@@ -151,9 +151,9 @@ def test_what_the_emulator_says_is_what_it_was_set_to(
     for _ in range(asked):
         allowance.admit(0.0, size, "m")
     headers, _ = allowance.admit(0.0, size, "m")
-    said = rate_limit_headers(dict(headers), unix_s=NOW_S)
-    assert (said.requests_per_minute, said.tokens_per_minute) == (requests, tokens)
-    assert said.requests_remaining == int(dict(headers)["x-ratelimit-remaining-requests"])
+    limits = rate_limit_headers(dict(headers), unix_s=NOW_S)
+    assert (limits.requests_per_minute, limits.tokens_per_minute) == (requests, tokens)
+    assert limits.requests_remaining == int(dict(headers)["x-ratelimit-remaining-requests"])
 
 
 @given(st.integers(0, 10_000_000))
@@ -164,14 +164,14 @@ def test_a_written_duration_is_read_back(milliseconds: int) -> None:
 
 @given(st.text(max_size=30))
 def test_nonsense_is_not_said_and_never_raises(text: str) -> None:
-    said = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
-    for value in (said.requests_per_minute, said.tokens_remaining, said.requests_reset_s):
+    limits = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
+    for value in (limits.requests_per_minute, limits.tokens_remaining, limits.requests_reset_s):
         assert value is None or value >= 0
 
 
 @pytest.mark.parametrize("text", ["1e-300", "0.0001", "1e300", "nan", "inf", "-1", "0"])
 def test_a_limit_that_nobody_can_mean_is_not_said(text: str) -> None:
     """A pace learnt from it would wait for ever, or longer than a timer counts."""
-    said = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
-    assert (said.requests_per_minute, said.tokens_per_minute) == (None, None)
-    assert (said.input_tokens_per_minute, said.output_tokens_per_minute) == (None, None)
+    limits = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
+    assert (limits.requests_per_minute, limits.tokens_per_minute) == (None, None)
+    assert (limits.input_tokens_per_minute, limits.output_tokens_per_minute) == (None, None)

@@ -96,8 +96,8 @@ def test_the_last_words_of_a_log_and_a_proxys_reason_end_between_words(tmp_path:
     log = tmp_path / "engine.log"
     for before in (580, 590, 599):
         log.write_text(f"{'x' * before} {KEY} more\n")
-        said = Masker([KEY]).exact(ServerLog(log, 0).last_words())
-        assert piece_of(KEY, said) is None
+        stated = Masker([KEY]).exact(ServerLog(log, 0).last_words())
+        assert piece_of(KEY, stated) is None
     answer = ProxyAnswer()
     answer.feed(f"HTTP/1.1 407 {'x' * 90} {KEY}\r\n\r\n".encode())
     fault = answer.fault()

@@ -24,8 +24,8 @@ PAIR = "canary-user:pass word!%"
     ids=["bearer", "bare", "inside basic"],
 )
 def test_a_secret_is_masked_in_every_encoding(encoding: str, sent: str) -> None:
-    said = f"you sent {ENCODINGS[encoding](SECRET)}, or did you?"
-    masked = Masker([sent]).exact(said)
+    text = f"you sent {ENCODINGS[encoding](SECRET)}, or did you?"
+    masked = Masker([sent]).exact(text)
     assert MASK in masked
     assert SECRET[:12].lower() not in masked.lower() and SECRET[-12:].lower() not in masked.lower()
     assert ENCODINGS[encoding](SECRET)[2:-2] not in masked

@@ -92,8 +92,8 @@ def test_a_wrapped_error_is_an_error_and_wrapped_messages_are_read() -> None:
     wrapped = b"data: " + event({"error": {"message": "boom"}})
     attempt = read(stream([*TEXT, wrapped, DONE])).attempt
     assert (attempt.outcome, attempt.error_kind) == ("error", "error_event")
-    said = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}
-    pieces = [b"data: " + event(said), b"data: " + event({"type": "message_stop"})]
+    fields = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}
+    pieces = [b"data: " + event(fields), b"data: " + event({"type": "message_stop"})]
     answer = read(stream(pieces), wire="messages")
     assert (answer.attempt.outcome, answer.text) == ("ok", "a")
 
@@ -302,12 +302,12 @@ def test_thinking_on_the_other_wires() -> None:
     events = [named({"type": "content_block_delta", "delta": piece}) for piece in pieces]
     messages = read(stream([*events, named({"type": "message_stop"})]), wire="messages")
     assert (messages.reasoning, messages.text) == ("hm", "Yes")
-    said = [
+    stated = [
         {"type": "response.reasoning.delta", "delta": "hm"},
         {"type": "response.output_text.delta", "delta": "Yes"},
         {"type": "response.completed", "response": {"status": "completed"}},
     ]
-    responses = read(stream([named(one) for one in said]), wire="responses")
+    responses = read(stream([named(one) for one in stated]), wire="responses")
     assert (responses.reasoning, responses.text) == ("hm", "Yes")
 
 
@@ -342,8 +342,8 @@ def test_reasoning_in_the_choice_next_to_its_delta() -> None:
 
 
 def test_the_channel_final_is_the_answer() -> None:
-    said = [("analysis", "I need"), ("analysis", " this"), ("final", "ans"), (None, "wer")]
-    pieces = [event(delta(content=text, channel=channel)) for channel, text in said]
+    stated = [("analysis", "I need"), ("analysis", " this"), ("final", "ans"), (None, "wer")]
+    pieces = [event(delta(content=text, channel=channel)) for channel, text in stated]
     answer = read(stream([*pieces, STOP, DONE]))
     assert (answer.reasoning, answer.text) == ("I need this", "answer")
     assert answer.attempt.first_answer == SENT + 40_000_000

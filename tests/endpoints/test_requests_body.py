@@ -110,8 +110,8 @@ def test_models_are_asked_in_turn_and_a_warmed_item_keeps_its_own() -> None:
     several = connection(models=["a", "b", "m"])
     turns = [(index, 7 - index) for index in range(4)]
     for cache, expected in (("cold", "abma"), ("natural", "abma"), ("warm", "bamb")):
-        asked = [model_of(several, index=i, place=p, cache=cache) for i, p in turns]  # type: ignore[arg-type]
-        assert "".join(asked) == expected
+        requested = [model_of(several, index=i, place=p, cache=cache) for i, p in turns]  # type: ignore[arg-type]
+        assert "".join(requested) == expected
     assert model_of(connection(), index=5, place=1, cache="cold") == "m"
     body, _ = render(
         chat("hello"), several, request="chat", stream=True, cache="natural", model="b"
@@ -141,7 +141,7 @@ def test_an_item_that_does_not_fit_is_our_bug() -> None:
     extra=st.text(),
 )
 def test_no_text_moves_the_nonce(text: str, extra: str) -> None:
-    asked = item(
+    plan_item = item(
         {
             "messages": [
                 {"role": "system", "content": NONCE_SENTINEL + text},
@@ -150,7 +150,7 @@ def test_no_text_moves_the_nonce(text: str, extra: str) -> None:
         }
     )
     before, after = render(
-        asked, connection(extra_body={"x": extra}), request="chat", stream=True, cache="cold"
+        plan_item, connection(extra_body={"x": extra}), request="chat", stream=True, cache="cold"
     )
     body = json.loads(before + NONCE + after)
     assert body["messages"][0]["content"] == NONCE.decode() + text

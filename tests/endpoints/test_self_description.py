@@ -44,12 +44,12 @@ def serve() -> Iterator[Callable[[dict[str, Any]], tuple[str, list[str]]]]:
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(pages: dict[str, Any]) -> tuple[str, list[str]]:
-        asked: list[str] = []
-        handler = type("Pages", (_Pages,), {"pages": pages, "asked": asked})
+        calls: list[str] = []
+        handler = type("Pages", (_Pages,), {"pages": pages, "asked": calls})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}/v1", asked
+        return f"http://127.0.0.1:{server.server_address[1]}/v1", calls
 
     yield start
     for server in servers:
@@ -76,9 +76,9 @@ def test_a_key_that_a_page_repeats_is_masked_before_the_text_is_cut(
     )
     target = UrlTarget(kind="url", name="t", url=url, api_key_env="CUT_KEY")
     with open_target(target, OpenContext(tmp_path, print)) as opened:
-        said = str(opened.facts)
-    assert "xxx" in said
-    assert not any(KEY[at : at + 6] in said for at in range(len(KEY) - 6))
+        stated = str(opened.facts)
+    assert "xxx" in stated
+    assert not any(KEY[at : at + 6] in stated for at in range(len(KEY) - 6))
 
 
 def models(owner: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_a_vllm_that_runs_already_is_found_and_asked_in_turn(
     serve: Callable[[dict[str, Any]], tuple[str, list[str]]], tmp_path: Path
 ) -> None:
     pages = {"/version": {"version": "0.32.0"}, "/metrics": CACHE}
-    url, asked = serve({"/v1/models": models("vllm"), **pages})
+    url, requested = serve({"/v1/models": models("vllm"), **pages})
     target = VllmTarget(kind="vllm", name="t", url=url, ask=["base", "other"])
     with open_target(target, OpenContext(tmp_path, print)) as opened:
         assert opened.process_id is None
@@ -139,17 +139,17 @@ def test_a_vllm_that_runs_already_is_found_and_asked_in_turn(
             BadInput, match="the model 'other' is not among the 1 model that it lists"
         ):
             check_target(opened)
-    assert set(asked) == {"/v1/models", "/version", "/metrics"}  # no other engine's pages
+    assert set(requested) == {"/v1/models", "/version", "/metrics"}  # no other engine's pages
 
 
 def test_a_managed_endpoint_is_not_asked_for_an_engines_pages(
     serve: Callable[[dict[str, Any]], tuple[str, list[str]]], tmp_path: Path
 ) -> None:
-    url, asked = serve({"/v1/models": models("m")})
+    url, requested = serve({"/v1/models": models("m")})
     target = UrlTarget(kind="url", name="t", url=url, hosting="managed")
     with open_target(target, OpenContext(tmp_path, print)) as opened:
         assert opened.facts.engine is None
-    assert asked == ["/v1/models"]
+    assert requested == ["/v1/models"]
 
 
 def test_labels_are_read_as_plain_values() -> None:

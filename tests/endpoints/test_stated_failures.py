@@ -175,7 +175,7 @@ def test_what_states_no_failure_is_none(harmless: dict[str, Any], wire: WireName
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("named_events", [False, True])
 def test_text_about_errors_is_text(text: str, wire: WireName, named_events: bool) -> None:
-    said: dict[WireName, dict[str, Any]] = {
+    body: dict[WireName, dict[str, Any]] = {
         "openai": delta(content=text),
         "messages": {
             "type": "content_block_delta",
@@ -183,7 +183,7 @@ def test_text_about_errors_is_text(text: str, wire: WireName, named_events: bool
         },
         "responses": {"type": "response.output_text.delta", "output_index": 0, "delta": text},
     }
-    piece = (b"event: message\n" if named_events else b"") + event(said[wire])
+    piece = (b"event: message\n" if named_events else b"") + event(body[wire])
     answer = read(stream([piece] * 3 + ENDS[wire][1]), wire=wire)
     assert (answer.attempt.outcome, answer.text) == ("ok", text * 3)
 

@@ -112,8 +112,8 @@ def test_in_a_whole_answer_and_a_completion() -> None:
     assert (answer.reasoning, answer.text) == ("hm\n", "\n\n7")
     assert answer.attempt.tokens.reasoning is None  # no count of it is stated
     assert answer.attempt.odd_event == UNOPENED
-    said = [{"choices": [{"text": text}]} for text in ("hm", "</think>", "7")]
-    completion = read(stream([*map(event, said), DONE]))
+    stated = [{"choices": [{"text": text}]} for text in ("hm", "</think>", "7")]
+    completion = read(stream([*map(event, stated), DONE]))
     assert (completion.reasoning, completion.text) == ("hm", "7")
 
 

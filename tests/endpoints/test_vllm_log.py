@@ -15,8 +15,8 @@ def recorded(name: str) -> list[str]:
 
 
 def test_the_stages_of_a_start() -> None:
-    told = [stage_of(line) for line in recorded("engine_core_killed")]
-    assert [stage for stage, _ in groupby(stage for stage in told if stage)] == [
+    reported = [stage_of(line) for line in recorded("engine_core_killed")]
+    assert [stage for stage, _ in groupby(stage for stage in reported if stage)] == [
         "loading weights",
         "loading weights, shard 0/1",
         "loading weights, shard 1/1",

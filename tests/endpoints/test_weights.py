@@ -107,13 +107,13 @@ def test_a_large_files_hash_is_kept_while_the_file_is_as_it_was(
     monkeypatch.setattr(weights, "_LOUD_BYTES", 20)
     path = tmp_path / "w.gguf"
     path.write_bytes(b"x" * 30)
-    said: list[str] = []
-    first = weights.hash_file(path, said.append)
+    lines: list[str] = []
+    first = weights.hash_file(path, lines.append)
     assert first == hashlib.sha256(b"x" * 30).hexdigest()
-    assert weights.hash_file(path, said.append) == first
-    assert said == ["hashing w.gguf (0.0 GiB)"]
+    assert weights.hash_file(path, lines.append) == first
+    assert lines == ["hashing w.gguf (0.0 GiB)"]
     path.write_bytes(b"y" * 30)
-    assert weights.hash_file(path, said.append) == hashlib.sha256(b"y" * 30).hexdigest()
+    assert weights.hash_file(path, lines.append) == hashlib.sha256(b"y" * 30).hexdigest()
 
 
 def test_a_hash_that_cannot_be_kept_is_told_all_the_same(

@@ -227,9 +227,11 @@ def test_what_the_messages_api_would_refuse_is_refused_before(
 
 
 def test_a_budget_below_the_limit_goes_out() -> None:
-    asked = PlanItem("p", "", {"messages": TALK[-1:]}, max_tokens=4096, prompt_tokens_estimate=1)
+    plan_item = PlanItem(
+        "p", "", {"messages": TALK[-1:]}, max_tokens=4096, prompt_tokens_estimate=1
+    )
     body, _ = render(
-        asked,
+        plan_item,
         connection(wire="messages", **budget(2048)),
         request="chat",
         stream=True,
@@ -301,12 +303,14 @@ def test_the_nonce_opens_what_is_asked_and_all_before_it_is_fixed(
     if system:
         talk = [{"role": "system", "content": opening}, {"role": "user", "content": text}]
     function = {"name": "f", "description": tool, "parameters": {"type": "object"}}
-    asked = item({"messages": talk, "tools": [{"type": "function", "function": function}]})
-    before, after = render(asked, connection(wire=wire), request="chat", stream=True, cache="cold")
+    plan_item = item({"messages": talk, "tools": [{"type": "function", "function": function}]})
+    before, after = render(
+        plan_item, connection(wire=wire), request="chat", stream=True, cache="cold"
+    )
     body = json.loads(before + NONCE + after)
     first = body.get("system") or body.get("messages", body.get("input"))[0]["content"]
-    said = "".join(part["text"] for part in first) if isinstance(first, list) else first
-    assert said == f"{NONCE.decode()}\n{text}"
+    stated = "".join(part["text"] for part in first) if isinstance(first, list) else first
+    assert stated == f"{NONCE.decode()}\n{text}"
     # Nothing of this item precedes its nonce, so that no prefix can be the same by chance.
     assert len(before) <= len(
         '{"messages":[{"role":"system","content":[{"type":"input_text","text":"'

@@ -35,9 +35,9 @@ def answers(
         connection = Connection(
             scheme="http", host=host, port=port, base_path="/v1", model="emulated-model", wire=wire
         )
-        asked = {"model": "emulated-model", "stream_options": {"include_usage": True}}
+        body = {"model": "emulated-model", "stream_options": {"include_usage": True}}
         texts = ["Please reset my password", "Say hello to all of them"]
-        cases.append(Case(connection, texts, body=asked if wire == "openai" else {}))
+        cases.append(Case(connection, texts, body=body if wire == "openai" else {}))
     return dict(zip(WIRES, ask(folder, cases), strict=True))
 
 

@@ -118,7 +118,7 @@ def test_a_vllm_that_runs_already_can_be_varied_by_what_is_ours(load: Any) -> No
         "v.http-old-8000-v1",
         "v.http-new-8000-v1",
     ]
-    said = refused(
+    message = refused(
         load,
         """\
   base: {kind: vllm, name: v, url: "http://h:8000/v1", model: m}
@@ -126,7 +126,7 @@ def test_a_vllm_that_runs_already_can_be_varied_by_what_is_ours(load: Any) -> No
     max_num_seqs: [null, 8]
 """,
     )
-    assert "max_num_seqs: with url nothing is started" in said
+    assert "max_num_seqs: with url nothing is started" in message
 
 
 def test_cells_name_other_targets_and_what_differs_is_found(load: Any) -> None:
@@ -241,8 +241,8 @@ def test_what_cannot_be_is_told_with_its_line(load: Any, matrix: str) -> None:
 
 
 def test_targets_and_matrix_are_not_both(load: Any) -> None:
-    said = refused(load, "  base: emulated-api\n  vary: {profile.seed: [1, 2]}\ntargets: [x]\n")
-    assert "targets and matrix: the cells of a matrix are its targets" in said
+    message = refused(load, "  base: emulated-api\n  vary: {profile.seed: [1, 2]}\ntargets: [x]\n")
+    assert "targets and matrix: the cells of a matrix are its targets" in message
 
 
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**63 - 1), st.booleans())

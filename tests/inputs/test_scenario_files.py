@@ -132,18 +132,18 @@ def test_a_mistake_is_told_with_file_line_path_and_what_is_allowed(
 
 def test_all_mistakes_are_told_at_once_in_the_files_order(write, workspace) -> None:
     bad = GOOD.replace("concurrency: 4", "rate: x").replace("kind: closed", "kind: open")
-    said = _refusal(write(bad.replace("support-tickets", "chess")), workspace).splitlines()
-    assert said[0] == "scenarios/mine.yaml: 3 errors"
-    assert [line.split(": ")[0] for line in said[1:]] == [
+    message = _refusal(write(bad.replace("support-tickets", "chess")), workspace).splitlines()
+    assert message[0] == "scenarios/mine.yaml: 3 errors"
+    assert [line.split(": ")[0] for line in message[1:]] == [
         f"scenarios/mine.yaml:{number}" for number in (4, 5, 8)
     ]
 
 
 def test_hundreds_of_mistakes_do_not_flood_the_terminal(write, workspace) -> None:
-    said = _refusal(write(GOOD + "\n".join(f"wrong{n}: 1" for n in range(200))), workspace)
-    assert said.startswith("scenarios/mine.yaml: 200 errors\n")
-    assert said.endswith("\n... and 180 more")
-    assert len(said.splitlines()) == 22
+    message = _refusal(write(GOOD + "\n".join(f"wrong{n}: 1" for n in range(200))), workspace)
+    assert message.startswith("scenarios/mine.yaml: 200 errors\n")
+    assert message.endswith("\n... and 180 more")
+    assert len(message.splitlines()) == 22
 
 
 SYNTHETIC = """
@@ -201,12 +201,12 @@ def test_targets_are_found_by_name_with_paths_from_their_file(write, workspace) 
 
 def test_an_unknown_target_is_told_the_nearest_and_all_known_ones(write, workspace) -> None:
     write(TARGETS, "targets.yaml")
-    said = _refusal(write(GOOD + "targets:\n  - local\n  - teem\n"), workspace)
-    assert said.startswith(
+    message = _refusal(write(GOOD + "targets:\n  - local\n  - teem\n"), workspace)
+    assert message.startswith(
         "scenarios/mine.yaml:11: targets[1]: there is no target 'teem', did you mean 'team'? "
         "— known: "
     )
-    assert ", emulated-api, " in said and ", local, " in said
+    assert ", emulated-api, " in message and ", local, " in message
 
 
 def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
@@ -278,9 +278,11 @@ def test_a_mistake_in_a_target_is_told_once(write, workspace, target: str, said:
 )
 def test_a_refusal_never_repeats_a_secret(write, workspace, field: str) -> None:
     url = "" if field.startswith("url") else ", url: http://h/v1"
-    said = _refusal(write(f"{GOOD}targets:\n  - {{name: a, kind: url{url}, {field}}}\n"), workspace)
-    assert "mine.yaml:10: targets[0]." in said
-    assert "canary" not in said
+    message = _refusal(
+        write(f"{GOOD}targets:\n  - {{name: a, kind: url{url}, {field}}}\n"), workspace
+    )
+    assert "mine.yaml:10: targets[0]." in message
+    assert "canary" not in message
 
 
 @pytest.mark.parametrize(
@@ -288,16 +290,16 @@ def test_a_refusal_never_repeats_a_secret(write, workspace, field: str) -> None:
 )
 def test_a_refusal_never_repeats_an_engines_variable(write, workspace, field: str) -> None:
     target = f"{{name: a, kind: vllm, model: m, {field}}}"
-    said = _refusal(write(f"{GOOD}targets:\n  - {target}\n"), workspace)
-    assert "targets[0].environment" in said
-    assert "canary" not in said
+    message = _refusal(write(f"{GOOD}targets:\n  - {target}\n"), workspace)
+    assert "targets[0].environment" in message
+    assert "canary" not in message
 
 
 def test_a_refusal_never_repeats_a_probes_token(write, workspace) -> None:
     probe = "{name: p, url: http://h:9410, token_env: sk-canary-4711}"
-    said = _refusal(write(f"{GOOD}telemetry: {{probes: [{probe}]}}\n"), workspace)
-    assert "token_env" in said
-    assert "canary" not in said
+    message = _refusal(write(f"{GOOD}telemetry: {{probes: [{probe}]}}\n"), workspace)
+    assert "token_env" in message
+    assert "canary" not in message
 
 
 def test_targets_named_twice_are_refused(write, workspace) -> None:

@@ -57,8 +57,8 @@ SOUNDED = stage(60, 6, CALM)
 
 def test_it_begins_with_six_requests_and_then_goes_over_what_is_advertised() -> None:
     assert next_step(History([], 1.0), ROOMY) == LimitStep(((60.0, 6.0),), "sounding")
-    told = History([seen(SOUNDED, said=60)], 1.0)
-    assert next_step(told, ROOMY) == LimitStep(((60 * OVER, WINDOW_S),), "saturating")
+    reported = History([seen(SOUNDED, said=60)], 1.0)
+    assert next_step(reported, ROOMY) == LimitStep(((60 * OVER, WINDOW_S),), "saturating")
     large = History([seen(SOUNDED, said=1200)], 1.0)
     assert next_step(large, ROOMY) == LimitStep(((1200 * OVER, WINDOW_S),), "saturating")
     above = History([seen(SOUNDED, said=10_000)], 1.0)
@@ -67,8 +67,8 @@ def test_it_begins_with_six_requests_and_then_goes_over_what_is_advertised() -> 
 
 
 def test_a_sounding_above_the_limit_is_too_short_to_go_higher() -> None:
-    told = History([seen(stage(240, 6, CALM), said=60)], 1.0)
-    step = next_step(told, ROOMY)
+    reported = History([seen(stage(240, 6, CALM), said=60)], 1.0)
+    step = next_step(reported, ROOMY)
     assert isinstance(step, LimitStep) and step.stages[0][0] == pytest.approx(60 * OVER)
 
 
@@ -138,9 +138,9 @@ def probed(limits: dict[str, object], bounds: Bounds, advertise: bool) -> tuple[
             found = find_ceiling(data)
             stages.append(StageSeen(0, demand, seconds, n, n - refused, refused, 0, 0, found))
             clock += seconds + 3
-        said = limits["requests_per_minute"] if advertise else None
-        assert said is None or isinstance(said, int)
-        runs.append(seen(*stages, said=said))
+        stated = limits["requests_per_minute"] if advertise else None
+        assert stated is None or isinstance(stated, int)
+        runs.append(seen(*stages, said=stated))
 
 
 @settings(max_examples=25, deadline=None)
@@ -198,8 +198,8 @@ def test_no_step_exceeds_a_bound(requests: int, minutes: float, up_to: float) ->
     history = History([seen(SOUNDED, said=600)], 1.0, elapsed_s=14)
     step = next_step(history, bounds)
     if isinstance(step, LimitStep):
-        asked = sum(demand * seconds / 60 for demand, seconds in step.stages)
-        assert asked <= max(0, requests - 6) + 1e-6
+        requested = sum(demand * seconds / 60 for demand, seconds in step.stages)
+        assert requested <= max(0, requests - 6) + 1e-6
         assert sum(seconds for _, seconds in step.stages) + 14 <= minutes * 60
         assert all(demand <= up_to for demand, _ in step.stages)
 

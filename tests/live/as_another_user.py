@@ -40,11 +40,11 @@ def answer(user: int, words: list[str]) -> tuple[int, str, str]:
         if not child:
             become(user, words, out, err)
         _, status = os.waitpid(child, 0)
-        said = []
+        lines = []
         for stream in (out, err):
             stream.seek(0)
-            said.append(stream.read().decode())
-        return os.waitstatus_to_exitcode(status), said[0], said[1]
+            lines.append(stream.read().decode())
+        return os.waitstatus_to_exitcode(status), lines[0], lines[1]
 
 
 def become(user: int, words: list[str], out: IO[bytes], err: IO[bytes]) -> None:

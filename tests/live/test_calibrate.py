@@ -90,8 +90,8 @@ def test_a_quick_calibration_of_this_machine(bare: Workspace) -> None:
     assert [path.name for path in workspace.results.iterdir()] == ["calibration.json"]
     assert json.loads(workspace.run("calibrate", "--show", "--json")) == stored
     workspace.emulated()
-    told = json.loads(workspace.run("run", "short", "--dry-run", "--json"))["capacity"]
-    assert told["measured_here"] == (stored["costs"] is not None)
+    document = json.loads(workspace.run("run", "short", "--dry-run", "--json"))["capacity"]
+    assert document["measured_here"] == (stored["costs"] is not None)
 
 
 def test_an_interrupted_calibration_leaves_nothing(workspace: Workspace) -> None:
@@ -102,10 +102,10 @@ def test_an_interrupted_calibration_leaves_nothing(workspace: Workspace) -> None
     started = descendants(child.pid)
     assert any("replay_server" in " ".join(one.cmdline()) for one in started)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=PATIENCE_S)
+    _, stated = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130
-    assert "stopped; nothing was stored" in said
-    assert "Traceback" not in said
+    assert "stopped; nothing was stored" in stated
+    assert "Traceback" not in stated
     wait_until(lambda: gone(started), "the end of the client and the server")
     assert not (workspace.results / "calibration.json").exists()
     assert not list(temporary.iterdir())
@@ -149,6 +149,6 @@ def test_a_rate_beyond_this_machine_is_warned_of(workspace: Workspace) -> None:
     text = workspace.run(*arguments)
     assert "warning: this plan needs" in text
     assert "cores, you gave 1" in text
-    told = json.loads(workspace.run(*arguments, "--json"))
-    assert told["capacity"]["cores"] > 1
-    assert told["warnings"]
+    document = json.loads(workspace.run(*arguments, "--json"))
+    assert document["capacity"]["cores"] > 1
+    assert document["warnings"]

@@ -179,8 +179,8 @@ def test_a_quote_above_the_threshold_ends_without_a_yes(workspace: Workspace) ->
         refused = workspace.run("run", "capped", code=2, OBSERVATORY_ASK_ABOVE_USD="0.01")
         assert "nothing was sent" in refused
         assert not workspace.run_folders()
-        said = json.loads(workspace.run("run", "capped", "--dry-run", "--json"))
-        [quoted] = said["quote"]["runs"]
+        document = json.loads(workspace.run("run", "capped", "--dry-run", "--json"))
+        [quoted] = document["quote"]["runs"]
         assert quoted["target"] == "bought" and quoted["usd"]["high"] == pytest.approx(0.02)
         out = workspace.run("run", "capped", "--yes", "--ask-above", "0", code=7)
         # The address was detected as an emulator, and the bill is marked.

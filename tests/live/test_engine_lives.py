@@ -223,9 +223,9 @@ def test_kill_9_of_runner_and_keeper_is_cleared_by_the_next_run(
     life.child.wait()
     assert not gone([stray])
     workspace.emulated(steady="1s")
-    said = workspace.run("run", "short", code=(0, 3))
+    output = workspace.run("run", "short", code=(0, 3))
     life.nothing_is_left()
-    assert said
+    assert output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -239,9 +239,9 @@ def test_a_stop_while_it_starts(number: signal.Signals, fake: Any) -> None:
 
 def test_a_failed_start_streams_its_log_and_names_the_cause(fake: Any) -> None:
     life = fake("crash")
-    said = life.end(4)
-    assert "engine | (Worker pid=" in said  # its log, streamed
-    assert "ends: ValueError: the weights are of another model" in " ".join(said.split())
+    stated = life.end(4)
+    assert "engine | (Worker pid=" in stated  # its log, streamed
+    assert "ends: ValueError: the weights are of another model" in " ".join(stated.split())
     life.nothing_is_left()
     assert life.manifest()["status"] == "crashed"
 

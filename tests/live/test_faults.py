@@ -144,14 +144,14 @@ def test_no_fault_is_lost_or_invented(met: Met, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", PARTIAL)
 def test_the_partial_stream_is_kept(met: Met, fault: str) -> None:
-    said = {line["id"]: sum(write[3] for write in line["writes"]) for line in met.truth}
+    stated = {line["id"]: sum(write[3] for write in line["writes"]) for line in met.truth}
     for row in met.by_fault[fault]:
         kept = len(row["event_characters"])
         assert 1 <= kept <= 8
         assert len(row["event_gap_ns"]) == kept
         if fault != "garbage_event":
             # Every token that was written before the fault is in the row.
-            assert kept == said[row["provider_request_id"]]
+            assert kept == stated[row["provider_request_id"]]
 
 
 @pytest.mark.parametrize("fault", BROKEN)

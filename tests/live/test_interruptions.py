@@ -155,11 +155,11 @@ def test_a_stop_while_a_run_is_sealed_is_one_line_and_130(
     """Sealing, judging and taking in go to their end; 0.4 s later the run may be in the database already."""
     child = workspace.start("run", workspace.emulated(steady="2s"), fresh=True)
     assert child.stderr is not None
-    said = ""
-    while "sealing " not in said:
+    text = ""
+    while "sealing " not in text:
         line = child.stderr.readline()
-        assert line, f"it ended before it sealed anything: {said}"
-        said += line
+        assert line, f"it ended before it sealed anything: {text}"
+        text += line
     time.sleep(later_s)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=PATIENCE_S)

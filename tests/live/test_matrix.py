@@ -187,8 +187,8 @@ def test_every_cell_is_checked_before_the_first_one_starts(workspace: Workspace)
     )
     free = "{kind: emulated, name: emulated-a}"
     write(workspace, f"  cells: [{{target: {free}}}, {{target: {paid}}}]\n")
-    said = workspace.run("run", "sweep", code=2)
-    assert "target paid is billed by tokens and the scenario has no budget" in said
+    output = workspace.run("run", "sweep", code=2)
+    assert "target paid is billed by tokens and the scenario has no budget" in output
     assert workspace.run_folders() == []
     assert campaign_files(workspace) == []
 

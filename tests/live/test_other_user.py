@@ -98,10 +98,10 @@ def test_files_that_may_not_be_read_are_named(theirs: Path) -> None:
     database.chmod(0o600)
     folder.chmod(0o700)
     try:
-        asked, listed = typed(theirs, "sql FROM\truns", "runs list")
+        requested, listed = typed(theirs, "sql FROM\truns", "runs list")
     finally:
         database.chmod(0o644)
         folder.chmod(0o755)
-    assert asked[0] == 4
-    assert "observatory.duckdb: Permission denied — check who owns the folder" in asked[2]
+    assert requested[0] == 4
+    assert "observatory.duckdb: Permission denied — check who owns the folder" in requested[2]
     assert (listed[0], "Permission denied" in listed[1]) == (0, True)

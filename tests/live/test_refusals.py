@@ -44,16 +44,18 @@ def refusing(
                     name, _, value = line.partition(b":")
                     length = int(value) if name.lower() == b"content-length" else length
                 content = lines.read(length)
-                told, said = status, body
+                reported, stated = status, body
                 if first.startswith(b"GET"):
                     found = first.split()[1] == b"/v1/models"
-                    told, said = ("200 OK", {"data": [{"id": "m"}]}) if found else ("404 No", {})
+                    reported, stated = (
+                        ("200 OK", {"data": [{"id": "m"}]}) if found else ("404 No", {})
+                    )
                 else:
                     posted.append(content)
                     if most is not None and len(posted) > most:
                         threading.Event().wait(30)
-                text = json.dumps(said).encode()
-                head = f"HTTP/1.1 {told}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+                text = json.dumps(stated).encode()
+                head = f"HTTP/1.1 {reported}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
                 connection.sendall(head.encode() + text)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -96,11 +96,11 @@ def start(words: list[str], results: Path) -> Manifest:
             timeout=PATIENCE_S,
             check=False,
         )
-        said = done.stdout + done.stderr
+        output = done.stdout + done.stderr
     else:
         child = forked.start(forked.COMMANDS, given, ROOT, os.environ)
-        said = "".join(child.communicate(PATIENCE_S))
-    return judged(results, said)
+        output = "".join(child.communicate(PATIENCE_S))
+    return judged(results, output)
 
 
 def judged(results: Path, said: str) -> Manifest:

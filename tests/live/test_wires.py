@@ -55,12 +55,12 @@ def serving(space: Workspace, *arguments: str) -> Iterator[str]:
     """A verb that serves until Ctrl-C; gives its base URL."""
     server = space.start(*arguments)
     assert server.stdout is not None
-    said = ""
-    while "Ctrl-C" not in said:
+    text = ""
+    while "Ctrl-C" not in text:
         line = server.stdout.readline()
-        assert line, said
-        said += line
-    found = re.search(r"http://127\.0\.0\.1:\d+/v1", said)
+        assert line, text
+        text += line
+    found = re.search(r"http://127\.0\.0\.1:\d+/v1", text)
     assert found is not None
     yield found[0]
     server.send_signal(signal.SIGINT)
@@ -129,11 +129,11 @@ def test_emulated_targets_are_asked_on_the_wire_that_they_name(workspace: Worksp
 
 def test_a_completions_workload_is_refused_before_anything_starts(workspace: Workspace) -> None:
     workspace.write("quick", PROFILE)
-    asked = SCENARIO.replace("max_tokens: 16", "max_tokens: 12, request: completions")
-    workspace.write("wires", asked + STARTED.format(wire="messages"))
+    requested = SCENARIO.replace("max_tokens: 16", "max_tokens: 12, request: completions")
+    workspace.write("wires", requested + STARTED.format(wire="messages"))
     for arguments in (("run", "wires"), ("run", "wires", "--dry-run")):
-        said = workspace.run(*arguments, code=2)
-        assert "Anthropic Messages takes no completions requests" in said
+        output = workspace.run(*arguments, code=2)
+        assert "Anthropic Messages takes no completions requests" in output
     assert workspace.run_folders() == []
 
 

@@ -94,12 +94,12 @@ def main() -> None:
         transport: Any = Transport(endpoint, watchdog, Tails(case.connection.wire), ring)
         if case.connection.transport == "sdk":
             transport = SdkTransport(endpoint, watchdog, SdkTransportFactory(endpoint, "chat"))
-        told = []
+        reports = []
         for text in case.texts:
             http_attempt = HttpAttempt(streaming=case.stream)
             messages = [{"role": "user", "content": text}]
-            asked = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
-            body, wire = msgspec.json.encode(asked), case.connection.wire
+            requested = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
+            body, wire = msgspec.json.encode(requested), case.connection.wire
             if wire != "openai":
                 item = PlanItem("p", "", {"messages": messages}, 32, 1)
                 body, _ = render(
@@ -115,9 +115,9 @@ def main() -> None:
                 http_attempt, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
             )
             sent = (answer.attempt.sent or 0) + anchor.realtime_ns
-            told.append(Told(answer.attempt, answer.text, sent))
+            reports.append(Told(answer.attempt, answer.text, sent))
         transport.close()
-        return told
+        return reports
 
     tasks = [gevent.spawn(run, case) for case in cases]
     gevent.joinall(tasks, raise_error=True)

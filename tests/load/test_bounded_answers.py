@@ -86,14 +86,16 @@ def test_a_silent_first_address_is_paid_for_once(tmp_path: Path, settings: dict[
     with serve({"closes": closes}) as server, silent_port() as silent:
         connection = to(server.port, host="service.example", **settings)
         case = Case(connection, ["[closes]"] * 3 + ["last"], ports=[silent, silent, server.port])
-        [told] = ask(tmp_path, [case])
-    assert told[-1].attempt.outcome == "ok"
-    assert [one.attempt.reused_connection for one in told] == [False] * 4
+        [reported] = ask(tmp_path, [case])
+    assert reported[-1].attempt.outcome == "ok"
+    assert [one.attempt.reused_connection for one in reported] == [False] * 4
     if not settings:
-        took = [(one.attempt.connected or 0) - (one.attempt.connect_started or 0) for one in told]
+        took = [
+            (one.attempt.connected or 0) - (one.attempt.connect_started or 0) for one in reported
+        ]
         assert took[0] > 450_000_000, "two silent addresses, a quarter of a second each"
         assert min(took[1:]) < 400_000_000
-    assert time.time_ns() > told[-1].sent_unix_ns
+    assert time.time_ns() > reported[-1].sent_unix_ns
 
 
 def test_addresses_that_refuse_or_are_silent_all_of_them_are_faults(tmp_path: Path) -> None:
@@ -106,5 +108,5 @@ def test_addresses_that_refuse_or_are_silent_all_of_them_are_faults(tmp_path: Pa
         }
         for kind, (ports, fields) in cases.items():
             case = Case(to(1, host="service.example", **fields), ["a"], ports=ports)
-            [[told]] = ask(tmp_path, [case])
-            assert (told.attempt.error_phase, told.attempt.error_kind) == ("connect", kind)
+            [[reported]] = ask(tmp_path, [case])
+            assert (reported.attempt.error_phase, reported.attempt.error_kind) == ("connect", kind)

@@ -199,14 +199,16 @@ def test_a_share_of_nothing_admits_nothing() -> None:
 def truths(draw: st.DrawFn) -> tuple[int, int, int, int, str]:
     """A request whose server keeps to its limit: worst case, true tokens, and how it reports them."""
     prompt, output = draw(st.integers(1, 50)), draw(st.integers(1, 50))
-    told = draw(st.sampled_from(["honest", "nothing", "too little", "too much", "cached", "429"]))
-    return prompt, output, draw(st.integers(1, prompt)), draw(st.integers(0, output)), told
+    reported = draw(
+        st.sampled_from(["honest", "nothing", "too little", "too much", "cached", "429"])
+    )
+    return prompt, output, draw(st.integers(1, prompt)), draw(st.integers(0, output)), reported
 
 
 def told_answer(truth: tuple[int, int, int, int, str]) -> tuple[Attempt, int, int]:
     """What it answers, and the tokens that it really bills."""
-    _, _, prompt, output, told = truth
-    match told:
+    _, _, prompt, output, reported = truth
+    match reported:
         case "nothing":
             return answered(None, None, events=output), prompt, output
         case "too little" if output:

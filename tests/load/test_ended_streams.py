@@ -191,10 +191,10 @@ def test_every_wire_has_its_end(
     sent = [part for each in events for part in (0.02, chunk(each))]
     with serve({"held": parts(HEAD, *sent)}) as server:
         connection = to(server.port, wire=wire, transport="sdk" if transport == "sdk" else "lean")
-        [[told, then]] = ask(tmp_path, [Case(connection, ["[held]", "[held]"])])
+        [[reported, then]] = ask(tmp_path, [Case(connection, ["[held]", "[held]"])])
         assert not server.seen[0].ended_ns, "nobody waited for it"
-    assert told_of(told) == told_of(then) == ("ok", None, "text", True)
-    assert told.attempt.ended is not None
+    assert told_of(reported) == told_of(then) == ("ok", None, "text", True)
+    assert reported.attempt.ended is not None
 
 
 @pytest.mark.usefixtures("either_way")

@@ -23,6 +23,6 @@ def test_a_signature_in_the_query_is_masked_as_it_was_encoded(
     masker = make_endpoint(connection, new_anchor(), request="chat", stream=True).masker
     query = resolved_query(connection)
     assert query == "?sign=a%2Fb%2Bc%3D+d%26e&api-version=1"
-    for said in (query, query.replace("+", "%20"), "?sign=a/b+c= d&e&api-version=1"):
-        assert masker.exact(f"GET /v1{said}") == "GET /v1?sign=***&api-version=1"
-        assert masker.error(f"no such {said}") == "no such ?sign=***&api-version=1"
+    for stated in (query, query.replace("+", "%20"), "?sign=a/b+c= d&e&api-version=1"):
+        assert masker.exact(f"GET /v1{stated}") == "GET /v1?sign=***&api-version=1"
+        assert masker.error(f"no such {stated}") == "no such ?sign=***&api-version=1"

@@ -69,20 +69,24 @@ def test_without_a_page_it_runs_for_the_time_given(tmp_path: Path) -> None:
         folder.mkdir()
         with serve({"ok": answer}) as server:
             command = locust(folder, server.port, "--headless", "--run-time", f"{seconds}s")
-            said, _ = run(command, folder).communicate(timeout=PATIENCE_S)
+            stated, _ = run(command, folder).communicate(timeout=PATIENCE_S)
         if entries := rows(folder):
             break
     records = [entry for entry in entries if isinstance(entry, RequestRecord)]
     [end] = [entry for entry in entries if isinstance(entry, WorkerEnd)]
-    assert records, said
-    asked = [seen for seen in server.seen if seen.head.startswith(b"POST ")]
+    assert records, stated
+    requested = [seen for seen in server.seen if seen.head.startswith(b"POST ")]
     assert end.issued == end.recorded == len(records)
     answered = [record for record in records if record.outcome == "ok"]
-    assert len(answered) <= len(asked) <= len(records)  # the end may cut off what was being sent
-    assert [seen.head.split()[1] for seen in server.seen if seen not in asked] == [b"/v1/models"]
+    assert (
+        len(answered) <= len(requested) <= len(records)
+    )  # the end may cut off what was being sent
+    assert [seen.head.split()[1] for seen in server.seen if seen not in requested] == [
+        b"/v1/models"
+    ]
     assert {record.outcome for record in records} <= {"ok", "interrupted"}
     assert answered[0].score is not None and answered[0].scorer == "label"
-    assert "support-tickets" in said
+    assert "support-tickets" in stated
     assert list(folder.rglob("handoff.msgpack")) == []
 
 
@@ -96,9 +100,9 @@ def test_the_web_page_counts_what_is_recorded(tmp_path: Path) -> None:
             shown = counted(f"http://127.0.0.1:{port}/stats/requests")
         finally:
             child.terminate()
-            said, _ = child.communicate(timeout=PATIENCE_S)
+            stated, _ = child.communicate(timeout=PATIENCE_S)
     records = [entry for entry in rows(tmp_path) if isinstance(entry, RequestRecord)]
-    assert shown["state"] == "running" and shown["user_count"] == 2, said
+    assert shown["state"] == "running" and shown["user_count"] == 2, stated
     assert len(records) >= shown["stats"][0]["num_requests"] > 5
 
 
@@ -122,16 +126,16 @@ def test_what_keeps_a_plan_from_being_made_is_said(tmp_path: Path) -> None:
     command[command.index("by-hand")] = "no-such-scenario"
     child = run(command, tmp_path)
     assert child.stdout is not None
-    said = ""
+    text = ""
     try:
-        while "the plan could not be made" not in said:
+        while "the plan could not be made" not in text:
             line = child.stdout.readline()
-            assert line, said
-            said += line
+            assert line, text
+            text += line
     finally:
         child.terminate()
         more, _ = child.communicate(timeout=PATIENCE_S)
-    assert "no-such-scenario" in said + more
+    assert "no-such-scenario" in text + more
 
 
 SLOW_PLAN = """

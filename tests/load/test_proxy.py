@@ -80,8 +80,8 @@ def test_the_hop_to_the_proxy_is_part_of_connecting(tmp_path: Path) -> None:
     context, bundle = secured(tmp_path)
     with serve({"ok": slowly}, tls=context) as server, proxying(server.port, delay_s=0.2) as proxy:
         case = Case(to("https", ca_bundle=bundle), ["a"])
-        [[told]] = ask(tmp_path, [case], through(proxy))
-    attempt = told.attempt
+        [[reported]] = ask(tmp_path, [case], through(proxy))
+    attempt = reported.attempt
     assert attempt.outcome == "ok"
     assert attempt.connected is not None and attempt.resolved is not None
     assert attempt.sent is not None and attempt.sent >= attempt.connected
@@ -119,16 +119,16 @@ def test_a_password_that_a_server_repeats_is_masked(tmp_path: Path) -> None:
 
     with serve({"ok": repeats}) as server, proxying(server.port) as proxy:
         url = f"http://u:p%40ssword@127.0.0.1:{proxy.port}"
-        [[told]] = ask(tmp_path, [Case(to("http"), ["a"])], through(url))
-    assert told.attempt.error_text == "HTTP 400: you sent ***"
+        [[reported]] = ask(tmp_path, [Case(to("http"), ["a"])], through(url))
+    assert reported.attempt.error_text == "HTTP 400: you sent ***"
 
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"502 Bad Gateway"])
 def test_a_refused_tunnel_is_an_error_of_connecting(tmp_path: Path, status: bytes) -> None:
     with serve() as server, proxying(server.port, status=status) as proxy:
-        [[told]] = ask(tmp_path, [Case(to("https"), ["a"])], through(proxy))
-    assert where(told) == ("error", "connect", "http_status")
-    assert status.decode() in (told.attempt.error_text or "")
+        [[reported]] = ask(tmp_path, [Case(to("https"), ["a"])], through(proxy))
+    assert where(reported) == ("error", "connect", "http_status")
+    assert status.decode() in (reported.attempt.error_text or "")
     assert server.seen == []
 
 
@@ -150,8 +150,8 @@ def test_a_proxy_that_closes_is_slow_is_not_there_or_is_no_proxy(tmp_path: Path)
     assert where(absent) == ("error", "connect", "refused")
     assert where(odd) == ("error", "connect", "protocol")
     assert where(nameless) == ("error", "dns", "unreachable")
-    for told in (closed, late, absent, odd, nameless):
-        assert (told.attempt.error_text or "").startswith("proxy ")
+    for reported in (closed, late, absent, odd, nameless):
+        assert (reported.attempt.error_text or "").startswith("proxy ")
 
 
 def test_loopback_and_no_proxy_go_straight(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_loopback_and_no_proxy_go_straight(tmp_path: Path) -> None:
             Case(to("http", server.port, host="127.0.0.1"), ["a"]),
             Case(to("http", server.port, host="localhost"), ["a"]),
         ]
-        told = ask(tmp_path, cases, through(proxy))
+        outcomes = ask(tmp_path, cases, through(proxy))
         [[exempt]] = ask(tmp_path, [Case(to("http"), ["a"])], through(proxy, NO_PROXY="test"))
-    assert [where(one) for [one] in told] == [("ok", None, None)] * 2
+    assert [where(one) for [one] in outcomes] == [("ok", None, None)] * 2
     assert exempt.attempt.outcome == "error" and exempt.attempt.error_phase == "dns"
     assert proxy.heads == []
 
@@ -200,27 +200,27 @@ def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, route: str)
             Case(to(**address, total_timeout_s=1.5), ["[drips]"]),
             Case(to(**address, total_timeout_s=1.5), ["[silent]"]),
         ]
-        told = ask(tmp_path, cases, through(proxy))
+        outcomes = ask(tmp_path, cases, through(proxy))
     assert len(proxy.heads) == (4 if route == "through a proxy" else 0)
-    assert [where(one) for [one] in told] == [
+    assert [where(one) for [one] in outcomes] == [
         ("timeout", "headers", "timeout"),
         ("timeout", "stream", "stall"),
         ("timeout", "stream", "timeout"),
         ("timeout", "headers", "timeout"),
     ]
-    said = [one.attempt.error_text for [one] in told]
-    assert said == [
+    stated = [one.attempt.error_text for [one] in outcomes]
+    assert stated == [
         "no first byte within 0.3 s",
         "nothing more for 1 s",
         "no whole answer within 1.5 s",
         "no whole answer within 1.5 s",
     ]
-    [[_], [stalled], [dripped], [_]] = told
+    [[_], [stalled], [dripped], [_]] = outcomes
     assert stalled.text == "one" and dripped.text.startswith("012")
 
 
 def test_a_tls_handshake_that_never_ends_runs_into_the_limit_of_connecting(tmp_path: Path) -> None:
     with serve() as server, proxying(server.port) as proxy:
         case = Case(to("https", connect_timeout_s=0.3), ["a"])
-        [[told]] = ask(tmp_path, [case], through(proxy))
-    assert where(told) == ("timeout", "tls", "timeout")
+        [[reported]] = ask(tmp_path, [case], through(proxy))
+    assert where(reported) == ("timeout", "tls", "timeout")

@@ -147,8 +147,8 @@ def test_figures_that_were_given_are_not_unlearnt() -> None:
 def test_prompt_and_output_have_buckets_of_their_own_where_a_service_counts_them_apart() -> None:
     pacer = Pacer(Throttle(policy="pace"), 1, 0)
     mark = pacer.take(AllowanceCost(1, 1), 0)
-    said = RateLimitHeaders(input_tokens_per_minute=60_000, output_tokens_per_minute=600)
-    pacer.learn(said, mark, 0)
+    limits = RateLimitHeaders(input_tokens_per_minute=60_000, output_tokens_per_minute=600)
+    pacer.learn(limits, mark, 0)
     estimated, used = AllowanceCost(100, 50), AllowanceCost(100, 12)
     pacer.take(estimated, 0)
     assert pacer.free_at(AllowanceCost(100, 10), 0) == 5 * S

@@ -31,10 +31,10 @@ def test_each_round_asks_every_item_once_with_its_own_nonce() -> None:
     sent = bodies(3, list(range(21)))
     assert len(set(sent)) == 21
     for start in (0, 7, 14):
-        asked = [
+        requested = [
             msgspec.json.decode(body)["messages"][0]["content"] for body in sent[start : start + 7]
         ]
-        assert sorted(text[16:] for text in asked) == sorted(f"item {n}" for n in range(7))
+        assert sorted(text[16:] for text in requested) == sorted(f"item {n}" for n in range(7))
     assert nonce(3, 0, 5).encode() in sent[5]
 
 

@@ -62,15 +62,15 @@ def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]
 def test_while_one_request_waits_as_told_the_others_keep_their_pace(
     connection: dict[str, Any],
 ) -> None:
-    asked: list[tuple[int, Decision]] = []
+    calls: list[tuple[int, Decision]] = []
 
     def resting(admission: Admission, other: InFlight, until_ns: int) -> None:
         later = time.monotonic_ns() + 2 * S
-        asked.append((until_ns - time.monotonic_ns(), admission.decide(other, later)))
+        calls.append((until_ns - time.monotonic_ns(), admission.decide(other, later)))
 
     in_flight = tried(connection, "429 Said\r\nRetry-After: 30", resting)
     assert [each.number for each in (*in_flight.earlier, in_flight.http_attempt)] == [0, 1]
-    rest_ns, decision = asked[0]
+    rest_ns, decision = calls[0]
     assert rest_ns == pytest.approx(30 * S, abs=S)
     assert decision == "go", "thirty seconds of an allowance are not lost with one refusal"
 

@@ -95,16 +95,16 @@ def in_flight(seconds: float = 0.05) -> None:
 
 
 def test_each_segment_is_a_read_with_its_own_stamp(one_ring: Ring, pair: Pair) -> None:
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     sent = []
     for number in range(5):
         sent.append(time.time_ns())
         pair.theirs.sendall(b"event %d" % number)
         in_flight(0.01)
     sent.append(time.time_ns())
-    assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(5)]
-    for (before, after), read in zip(pairwise(sent), told.reads, strict=True):
+    assert [read[HEAD_SIZE:] for read in outcome.reads] == [b"event %d" % n for n in range(5)]
+    for (before, after), read in zip(pairwise(sent), outcome.reads, strict=True):
         assert before <= stamp_of(read) < after
 
 
@@ -127,8 +127,8 @@ with open(page, "r+b") as file:
 
 def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path) -> None:
     """Against the same without a ring: there all that waited bears the last one's stamp."""
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     page = tmp_path / "page"
     page.write_bytes(b"\0")
     ends = [pair.theirs.fileno(), pair.ours.fileno()]
@@ -143,10 +143,10 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path
         while not over[0] and time.monotonic() < until:
             pass  # Python is busy and enters no kernel but for the clock's ticks
         assert sender.wait(30) == 0
-    assert told.reads == []  # no read was taken so far
+    assert outcome.reads == []  # no read was taken so far
     in_flight()
-    assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(8)]
-    stamps = [stamp_of(read) for read in told.reads]
+    assert [read[HEAD_SIZE:] for read in outcome.reads] == [b"event %d" % n for n in range(8)]
+    stamps = [stamp_of(read) for read in outcome.reads]
     gaps = [later - earlier for earlier, later in pairwise(stamps)]
     assert min(gaps) > 10**7
 
@@ -154,8 +154,8 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path
 def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
     one_ring: Ring, pair: Pair
 ) -> None:
-    told = Told()
-    reads = RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    reads = RingReads(one_ring, pair.ours, outcome)
     kept = KeptReads()
     reads.keep(kept)
     for piece in (b"b\r\ndata: one\n\n\r\n", b"b\r\ndata: two\n\n\r\n", b"0\r\n\r\n"):
@@ -163,16 +163,16 @@ def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
         in_flight(0.01)
     sizes, _, data = split_reads(kept, 0)
     assert (len(sizes), data) == (2, b"b\r\ndata: one\n\n\r\nb\r\ndata: two\n\n\r\n")
-    assert told.data == b"0\r\n\r\n"
+    assert outcome.data == b"0\r\n\r\n"
     reads.keep(None)
     pair.theirs.sendall(b"handed over again")
     in_flight(0.01)
-    assert told.data.endswith(b"handed over again")
+    assert outcome.data.endswith(b"handed over again")
 
 
 def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair) -> None:
-    told, other = Told(), Told()
-    reads = RingReads(one_ring, pair.ours, told)
+    reported, other = Told(), Told()
+    reads = RingReads(one_ring, pair.ours, reported)
     second = Pair()
     RingReads(one_ring, second.ours, other)
     for piece in (b"a", b"bc"):
@@ -184,19 +184,19 @@ def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair
     in_flight()
     assert reads.quiet()
     assert reads.waiting() == (0, 0)
-    assert told.data == other.data == b"abc"
+    assert reported.data == other.data == b"abc"
     second.close()
 
 
 def test_a_large_burst_is_one_read_of_many_buffers(one_ring: Ring, pair: Pair) -> None:
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     body = bytes(range(256)) * 400  # more than a buffer holds
     pair.theirs.sendall(body)
     in_flight()
-    assert told.data == body
-    assert len(told.reads) < len(body) // 10_000
-    assert struct.unpack_from("=I", told.reads[0], 8)[0] == len(told.reads[0]) - HEAD_SIZE
+    assert outcome.data == body
+    assert len(outcome.reads) < len(body) // 10_000
+    assert struct.unpack_from("=I", outcome.reads[0], 8)[0] == len(outcome.reads[0]) - HEAD_SIZE
 
 
 def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
@@ -206,15 +206,15 @@ def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
     monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     monkeypatch.setattr(ring, "_LARGEST_BUFFER", 64)
     small = Ring(4)
-    told = Told()
-    RingReads(small, pair.ours, told)
+    outcome = Told()
+    RingReads(small, pair.ours, outcome)
     sent = b""
     for number in range(100):
         piece = b"%03d" % number * 9
         sent += piece
         pair.theirs.sendall(piece)
     in_flight(0.3)
-    assert told.data == sent
+    assert outcome.data == sent
     small.close()
 
 
@@ -222,29 +222,29 @@ def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: P
     monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 8)
     monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     small = Ring(8)
-    told, other = Told(), Told()
-    RingReads(small, pair.ours, told)
+    reported, other = Told(), Told()
+    RingReads(small, pair.ours, reported)
     second = Pair()
     RingReads(small, second.ours, other)
     for number in range(300):
         (pair if number % 3 else second).theirs.sendall(b"%d," % number)
         gevent.sleep(0)
     in_flight()
-    assert told.data == b"".join(b"%d," % n for n in range(300) if n % 3)
+    assert reported.data == b"".join(b"%d," % n for n in range(300) if n % 3)
     assert other.data == b"".join(b"%d," % n for n in range(0, 300, 3))
     second.close()
     small.close()
 
 
 def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"last words")
     pair.theirs.close()
     in_flight()
-    assert told.data == b"last words"
-    assert told.ended
-    assert told.error is None
+    assert outcome.data == b"last words"
+    assert outcome.ended
+    assert outcome.error is None
 
 
 def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> None:
@@ -257,36 +257,36 @@ def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> Non
             seen.append(reads.quiet())
             reads.close()
 
-    told = Leaving()
+    reported = Leaving()
     pair.theirs.sendall(b"last words")
     pair.theirs.close()
-    reads = RingReads(one_ring, pair.ours, told)
+    reads = RingReads(one_ring, pair.ours, reported)
     in_flight()
-    assert [read[HEAD_SIZE:] for read in told.reads] == [b"last words"]
+    assert [read[HEAD_SIZE:] for read in reported.reads] == [b"last words"]
     assert seen == [False]
 
 
 def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     pair.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     pair.theirs.close()
     in_flight()
-    assert isinstance(told.error, ConnectionResetError)
+    assert isinstance(outcome.error, ConnectionResetError)
 
 
 def test_a_connection_that_was_let_go_is_closed_and_not_heard_of_again(
     one_ring: Ring, pair: Pair
 ) -> None:
-    told = Told()
-    reads = RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    reads = RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"never taken")
     os.getppid()
     reads.close()
     reads.close()
     pair.ours.close()
     in_flight()
-    assert told.reads == []
+    assert outcome.reads == []
     pair.theirs.settimeout(2)
     with contextlib.suppress(ConnectionResetError):  # closed with bytes unread
         assert pair.theirs.recv(10) == b""
@@ -339,23 +339,23 @@ def test_the_trial_leaves_nothing_behind() -> None:
 def test_with_little_memory_to_lock_the_ring_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     most = open_ring(1000)
     assert most is not None
-    asked: list[int] = []
+    calls: list[int] = []
     begin = Ring.__init__
 
     def limited(self: Ring, connections: int) -> None:
-        asked.append(connections)
+        calls.append(connections)
         if connections > 100:
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
         begin(self, connections)
 
     monkeypatch.setattr(Ring, "__init__", limited)
     less = open_ring(1000)
-    assert asked == [1000, 250, 62]
+    assert calls == [1000, 250, 62]
     assert less is not None
     assert less._uring.count < most._uring.count
-    asked.clear()
+    calls.clear()
     assert open_ring(10_000) is None
-    assert asked == [10_000, 2_500, 625]
+    assert calls == [10_000, 2_500, 625]
     for one in (most, less):
         one.close()
 
@@ -401,11 +401,11 @@ def test_reads_joined_bear_the_last_stamp() -> None:
 
 def test_the_layout_is_the_kernels(one_ring: Ring, pair: Pair) -> None:
     """What the kernel writes and what make_head writes differ in nothing."""
-    told = Told()
-    RingReads(one_ring, pair.ours, told)
+    outcome = Told()
+    RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"hello")
     in_flight()
-    [read] = told.reads
+    [read] = outcome.reads
     assert read == make_head(5, read[HEAD_SIZE - 16 : HEAD_SIZE]) + b"hello"
 
 

@@ -42,12 +42,12 @@ def both(
     folder: Path, server_port: int, text: str, environment: Any = None, **more: Any
 ) -> tuple[Told, Told]:
     """The same request through our own sockets, then through the client."""
-    told = []
+    reports = []
     for transport in ("lean", "sdk"):
         case = Case(to(server_port, transport=transport, **more), [text])
         [[one]] = ask(folder, [case], environment)
-        told.append(one)
-    return told[0], told[1]
+        reports.append(one)
+    return reports[0], reports[1]
 
 
 def _status(line: str, body: bytes, *headers: str) -> Behaviour:
@@ -126,10 +126,10 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Told, To
             for name in names
             for transport in ("lean", "sdk")
         ]
-        told = [one for [one] in ask(tmp_path_factory.mktemp("faults"), cases)]
+        outcomes = [one for [one] in ask(tmp_path_factory.mktemp("faults"), cases)]
         seen = [one.text.strip("[]") for one in server.seen]
     return {
-        name: (told[2 * place], told[2 * place + 1], seen.count(name))
+        name: (outcomes[2 * place], outcomes[2 * place + 1], seen.count(name))
         for place, name in enumerate(names)
     }
 
@@ -154,21 +154,21 @@ def test_what_is_wrong_has_the_same_words(
 def test_limits_are_read_from_the_clients_response(
     faulty: dict[str, tuple[Told, Told, int]],
 ) -> None:
-    for told in faulty["limited"][:2]:
-        assert told.attempt.retry_after_s == 7.0
-        assert told.attempt.rate_limit_headers["x-ratelimit-limit-requests"] == "60"
-        assert told.attempt.error_text == "HTTP 429: slow down (rate_limit_exceeded)"
+    for reported in faulty["limited"][:2]:
+        assert reported.attempt.retry_after_s == 7.0
+        assert reported.attempt.rate_limit_headers["x-ratelimit-limit-requests"] == "60"
+        assert reported.attempt.error_text == "HTTP 429: slow down (rate_limit_exceeded)"
 
 
 def test_an_answer_has_the_same_tokens_and_an_instant_for_each(tmp_path: Path) -> None:
     with serve({"ok": slowly}) as server:
         lean, client = both(tmp_path, server.port, "a")
-    for told in (lean, client):
-        assert where(told) == ("ok", None, None)
-        assert told.text == "".join(f" {number}" for number in range(8))
-        assert len(told.attempt.event_ns) == 8 and told.attempt.saw_done
-        assert (told.attempt.tokens.prompt, told.attempt.tokens.output) == (3, 8)
-        assert told.attempt.finish_reason == "stop"
+    for reported in (lean, client):
+        assert where(reported) == ("ok", None, None)
+        assert reported.text == "".join(f" {number}" for number in range(8))
+        assert len(reported.attempt.event_ns) == 8 and reported.attempt.saw_done
+        assert (reported.attempt.tokens.prompt, reported.attempt.tokens.output) == (3, 8)
+        assert reported.attempt.finish_reason == "stop"
     one = client.attempt
     order = [one.sent, one.body_sent, one.headers, *one.event_ns, one.usage_event, one.ended]
     assert None not in order and order == sorted(order)  # type: ignore[type-var]
@@ -185,9 +185,9 @@ def test_one_whole_answer_without_a_stream(tmp_path: Path) -> None:
             for transport in ("lean", "sdk")
         ]
         [[lean], [client]] = ask(tmp_path, cases)
-    for told in (lean, client):
-        assert (told.text, told.attempt.outcome) == ("one piece", "ok")
-        assert len(told.attempt.event_ns) == 1
+    for reported in (lean, client):
+        assert (reported.text, reported.attempt.outcome) == ("one piece", "ok")
+        assert len(reported.attempt.event_ns) == 1
 
 
 def test_the_request_is_the_targets_and_nothing_ambient_is_sent(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ def test_the_request_is_the_targets_and_nothing_ambient_is_sent(tmp_path: Path) 
     body = {"max_tokens": 5, "top_k": 3, "chat_template_kwargs": {"a": None}, "timeout": 9}
     with serve() as server:
         case = Case(to(server.port, **options), ["a"], body=body)
-        [[told]] = ask(tmp_path, [case], environment)
-    assert told.attempt.outcome == "ok"
+        [[reported]] = ask(tmp_path, [case], environment)
+    assert reported.attempt.outcome == "ok"
     [seen] = server.seen
     assert canary not in seen.head.decode()
     lines = seen.head.decode().split("\r\n")
@@ -238,13 +238,13 @@ def test_what_keeps_it_from_connecting(tmp_path: Path) -> None:
             Case(sdk(to(1, host="x" * 60 + ".invalid")), ["a"]),
             Case(sdk(to(plain.port, scheme="https", connect_timeout_s=0.4)), ["a"]),
         ]
-        told = [one for [one] in ask(tmp_path, cases)]
-    assert [where(one) for one in told] == [
+        outcomes = [one for [one] in ask(tmp_path, cases)]
+    assert [where(one) for one in outcomes] == [
         ("error", "connect", "refused"),
         ("error", "dns", "unreachable"),
         ("timeout", "tls", "timeout"),
     ]
-    for one in told:
+    for one in outcomes:
         assert one.attempt.sent is None and one.attempt.ended is not None
 
 
@@ -273,8 +273,8 @@ def test_tls_and_a_proxy_with_credentials(tmp_path: Path) -> None:
 
 def test_a_plain_target_through_a_proxy(tmp_path: Path) -> None:
     with serve() as server, proxying(server.port) as proxy:
-        [[told]] = ask(tmp_path, [Case(sdk(to_host("http")), ["a"])], through(proxy))
-    assert where(told) == ("ok", None, None)
+        [[reported]] = ask(tmp_path, [Case(sdk(to_host("http")), ["a"])], through(proxy))
+    assert where(reported) == ("ok", None, None)
     assert proxy.heads[0].startswith(f"POST http://{HOST}/v1/chat/completions HTTP/1.1")
 
 

@@ -348,8 +348,8 @@ def test_the_key_is_in_the_request_and_nowhere_else(tmp_path: Path) -> None:
     listed: list[bytes] = []
 
     def echo(sock: Any, seen: Seen) -> None:
-        said = {"error": {"message": f"bad key {canary}, you sent Bearer {canary}"}}
-        sock.sendall(HEAD + token(canary) + chunk(said) + LAST)
+        fields = {"error": {"message": f"bad key {canary}, you sent Bearer {canary}"}}
+        sock.sendall(HEAD + token(canary) + chunk(fields) + LAST)
 
     def look(child: Child) -> None:
         until(lambda: server.seen, child)

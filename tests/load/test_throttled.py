@@ -334,11 +334,11 @@ def test_a_pace_that_is_given_is_kept_by_all_workers_together(tmp_path: Path, wo
 
 def test_a_pace_is_learnt_from_headers(tmp_path: Path) -> None:
     """60 a minute, of which none is left: after the first answer one a second goes out."""
-    said = b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 0\r\n"
+    stated = b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 0\r\n"
 
     def tells(sock: Any, seen: Seen) -> None:
         whole = answer("Hello")
-        sock.sendall(whole.replace(b"OK\r\n", b"OK\r\n" + said, 1))
+        sock.sendall(whole.replace(b"OK\r\n", b"OK\r\n" + stated, 1))
 
     with serve({"ok": tells}) as server:
         stage = {**CLOSED, "concurrency": 1, "steady_s": 2.5, "drain_s": 5.0}

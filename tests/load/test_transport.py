@@ -132,9 +132,9 @@ def test_a_stalled_client_keeps_true_stamps_and_counts_the_shared_ones(
     """The loop is blocked for 0.1 s while five tokens arrive: the last keeps its stamp."""
     monkeypatch.setenv(NO_RING_VARIABLE, "1")
     with serve({"ok": slowly}) as server:
-        [[told]] = ask(tmp_path, [Case(to(server.port), ["a"], stall_s=0.1)])
-    attempt = told.attempt
-    assert told.text == "".join(f" {number}" for number in range(8))
+        [[reported]] = ask(tmp_path, [Case(to(server.port), ["a"], stall_s=0.1)])
+    attempt = reported.attempt
+    assert reported.text == "".join(f" {number}" for number in range(8))
     assert attempt.shared_stamps >= 2
     assert attempt.shared_stamps == sum(attempt.event_shared)
     together = [
@@ -156,7 +156,7 @@ def test_where_the_kernel_reads_a_stalled_client_loses_no_stamp(
     with serve({"ok": slowly}) as server:
         cases = [Case(to(server.port), ["a"], stall_s=0.1) for _ in range(5)]
         answers = ask(tmp_path, cases)
-    attempts = [told.attempt for [told] in answers]
+    attempts = [reported.attempt for [reported] in answers]
     for attempt in attempts:
         assert attempt.stamp_source == "kernel"
         assert attempt.shared_stamps == sum(attempt.event_shared)
@@ -181,8 +181,8 @@ def test_a_burst_that_was_sent_at_once_shares_nothing(tmp_path: Path) -> None:
         sock.sendall(STOP + chunk(DONE) + LAST)
 
     with serve({"ok": bursts}) as server:
-        [[told, again]] = ask(tmp_path, [Case(to(server.port), ["a", "b"])])
-    for one in (told, again):
+        [[reported, again]] = ask(tmp_path, [Case(to(server.port), ["a", "b"])])
+    for one in (reported, again):
         assert len(one.attempt.event_ns) == 9
         assert len(set(one.attempt.event_ns)) == 3
         assert one.attempt.shared_stamps == 0
@@ -190,8 +190,8 @@ def test_a_burst_that_was_sent_at_once_shares_nothing(tmp_path: Path) -> None:
 
 def test_a_name_is_resolved_and_the_next_address_is_tried(tmp_path: Path) -> None:
     with serve() as server:
-        [[told]] = ask(tmp_path, [Case(to(server.port, host="localhost"), ["a"])])
-    attempt = told.attempt
+        [[reported]] = ask(tmp_path, [Case(to(server.port, host="localhost"), ["a"])])
+    attempt = reported.attempt
     assert attempt.outcome == "ok"
     assert attempt.connect_started is not None and attempt.resolved is not None
     assert attempt.resolved > attempt.connect_started
@@ -252,9 +252,13 @@ def test_tls_is_verified_and_keeps_connections_and_stamps(tmp_path: Path) -> Non
             Case(to(server.port, **trusted), ["[cut]", "a"]),
         ]
         [[first, big, last], [doubted], [named], [broken, again]] = ask(tmp_path, cases)
-    for told in (first, big, last, named, again):
-        assert told.attempt.outcome == "ok", told.attempt.error_text
-    assert [told.attempt.reused_connection for told in (first, big, last)] == [False, True, True]
+    for reported in (first, big, last, named, again):
+        assert reported.attempt.outcome == "ok", reported.attempt.error_text
+    assert [reported.attempt.reused_connection for reported in (first, big, last)] == [
+        False,
+        True,
+        True,
+    ]
     assert first.attempt.stamp_source == ("kernel" if LINUX else "read")
     assert first.attempt.connected is not None and len(set(first.attempt.event_ns)) == 8
     assert len(big.text) == 200_000
@@ -285,8 +289,8 @@ def test_a_client_certificate_is_shown_where_one_is_asked_for(tmp_path: Path) ->
 def test_a_server_that_speaks_no_tls_runs_into_the_time_limit(tmp_path: Path) -> None:
     with serve() as server:
         connection = to(server.port, scheme="https", connect_timeout_s=0.3)
-        [[told]] = ask(tmp_path, [Case(connection, ["a"])])
-    attempt = told.attempt
+        [[reported]] = ask(tmp_path, [Case(connection, ["a"])])
+    attempt = reported.attempt
     assert (attempt.outcome, attempt.error_phase, attempt.error_kind) == (
         "timeout",
         "tls",
@@ -301,8 +305,8 @@ def test_the_request_is_what_the_connection_says(tmp_path: Path) -> None:
     }
     with serve() as server:
         case = Case(to(server.port, **options), ["a"])
-        [[told]] = ask(tmp_path, [case], {**os.environ, "TEAM_KEY": "k-123456"})
-    assert told.attempt.outcome == "ok"
+        [[reported]] = ask(tmp_path, [case], {**os.environ, "TEAM_KEY": "k-123456"})
+    assert reported.attempt.outcome == "ok"
     head = server.seen[0].head.decode()
     lines = head.split("\r\n")
     assert lines[0] == "POST /v1/chat/completions?api-version=2 HTTP/1.1"

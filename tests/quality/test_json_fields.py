@@ -65,9 +65,9 @@ documents = st.dictionaries(
     ],
 )
 def test_known_answers(answer: str, value: float, note: str | None) -> None:
-    score, said = json_fields(EXPECTED, answer)
+    score, stated = json_fields(EXPECTED, answer)
     assert score == pytest.approx(value)
-    assert said == note
+    assert stated == note
 
 
 def test_nulls_nested_objects_and_lists() -> None:

@@ -127,9 +127,9 @@ def test_the_pace_is_the_objectives_where_it_has_one() -> None:
         return Slo(per_request=PerRequestSlo.model_validate(bounds))
 
     assert pace_of(None) == pace_of(slo(e2e="9s")) == AnswerPace()
-    told = pace_of(slo(ttft="500ms", tpot="50ms"))
-    assert (told.first_s, told.gap_s) == (0.5, 0.05)
-    assert "objective" in told.source
+    reported = pace_of(slo(ttft="500ms", tpot="50ms"))
+    assert (reported.first_s, reported.gap_s) == (0.5, 0.05)
+    assert "objective" in reported.source
     assert "objective" not in AnswerPace().source
 
 

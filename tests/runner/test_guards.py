@@ -152,8 +152,8 @@ def test_a_lock_is_of_an_endpoint_and_goes_with_its_holder(tmp_path: Path) -> No
 def test_what_a_wire_cannot_ask_is_refused_before_the_start(
     wire: str, request_kind: Any, body: dict[str, Any], more: dict[str, Any], complaint: str | None
 ) -> None:
-    asked = PlanItem("id-7", "0", body, 16, 10)
-    planned = msgspec.structs.replace(plan([asked]), request=request_kind, cache="natural")
+    plan_item = PlanItem("id-7", "0", body, 16, 10)
+    planned = msgspec.structs.replace(plan([plan_item]), request=request_kind, cache="natural")
     for target in (
         url(wire=wire, **more),
         EmulatedTarget(kind="emulated", name="emulated-w", wire=wire, **more),

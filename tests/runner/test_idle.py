@@ -94,8 +94,8 @@ def member(folder: Path, *, kind: str = "llamacpp", dead: str | None = None, **t
 
 def execution(members: list[Any], sampler: Any, **telemetry: Any) -> Any:
     request = SimpleNamespace(scenario=SimpleNamespace(telemetry=Telemetry(**telemetry)))
-    said: list[str] = []
-    observer = SimpleNamespace(report=said.append, said=said)
+    lines: list[str] = []
+    observer = SimpleNamespace(report=lines.append, said=lines)
     campaign = SimpleNamespace(request=request, observer=observer)
     return SimpleNamespace(campaign=campaign, anchor=new_anchor(), members=members, sampler=sampler)
 

@@ -58,15 +58,15 @@ def test_a_probe_asks_for_the_smallest_answers_that_a_wire_takes(
 def test_a_plan_with_a_lower_output_limit_than_the_wire_takes_is_refused(
     limit: int, tmp_path: Path
 ) -> None:
-    asked = item("hello", max_tokens=limit)
-    connection = make_handoff(tmp_path, 1, [asked], connection={"wire": "responses"}).connection
+    plan_item = item("hello", max_tokens=limit)
+    connection = make_handoff(tmp_path, 1, [plan_item], connection={"wire": "responses"}).connection
     plan = Plan(
         scenario="s",
         seed=1,
         request="chat",
         stream=True,
         cache="natural",
-        items=[asked],
+        items=[plan_item],
         stages=[],
         items_sha256="0",
         comparison_key="k",

@@ -233,7 +233,7 @@ def test_lost_engines_are_ended_before_what_they_hold_is_asked_for(
     """A port or a GPU that such an engine holds would be refused as taken."""
     monkeypatch.setattr(campaign, "end_lost_engines", lambda: ["ended what was left"])
     loaded, _ = _load(workspace)
-    told = _Told()
+    outcome = _Told()
     with pytest.raises(BadInput, match="names no target"):
-        campaign.run_campaign(workspace, RunRequest(loaded.scenario, workspace.root, []), told)
-    assert told.lines == ["ended what was left"]
+        campaign.run_campaign(workspace, RunRequest(loaded.scenario, workspace.root, []), outcome)
+    assert outcome.lines == ["ended what was left"]

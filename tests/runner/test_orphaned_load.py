@@ -68,8 +68,8 @@ def test_the_load_of_a_runner_that_dies_as_it_starts_is_never_sent(
     with serve() as server:
         handoff = make_handoff(tmp_path, server.port, [item("x")], stage=stage, workers=workers)
         child = die_after_start(tmp_path, handoff, seconds)
-        said: list[str] = []
-        with target_lock(tmp_path, TARGET, said.append):
+        lines: list[str] = []
+        with target_lock(tmp_path, TARGET, lines.append):
             alive = session_of(child)
         sent = len(server.seen)
     assert not alive, "the lock was free while the load generator lived"
@@ -95,16 +95,16 @@ def test_the_lock_of_a_dead_runner_is_waited_for_and_its_living_one_refused(tmp_
         timeout=60,
     )
     orphan = int(runner.stdout)
-    said: list[str] = []
+    lines: list[str] = []
 
     def report(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         os.kill(orphan, 9)
 
     with target_lock(tmp_path, TARGET, report):
         pass
-    assert len(said) == 1
-    assert "which is gone" in said[0]
+    assert len(lines) == 1
+    assert "which is gone" in lines[0]
     until = time.monotonic() + 30
     while orphan in read_processes() and not read_processes()[orphan].dead:
         assert time.monotonic() < until

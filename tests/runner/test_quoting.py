@@ -54,10 +54,10 @@ def scenario(**more: Any) -> Scenario:
 
 
 def quotes_of(tmp_path: Path, *targets: Target, **more: Any) -> CampaignQuote:
-    asked = scenario(**more)
-    request = RunRequest(asked, tmp_path, list(targets))
+    requested = scenario(**more)
+    request = RunRequest(requested, tmp_path, list(targets))
     workspace = open_workspace(tmp_path / "results", root=tmp_path)
-    return quote_request(workspace, request, make_plan(asked, tmp_path))
+    return quote_request(workspace, request, make_plan(requested, tmp_path))
 
 
 def test_only_what_is_billed_by_tokens_is_quoted_and_only_what_is_paid_adds_up(
@@ -202,8 +202,10 @@ def test_a_cost_that_is_not_known_is_said_and_never_added_as_nothing() -> None:
     assert str(bill_line(partly)).endswith("cost $0.500 and 3 answers of unknown cost")
     assert str(bill_line(unknown)).endswith("cost not known")
     assert str(sum_line([whole, whole])).endswith("cost $0.500")
-    said = str(sum_line([whole, partly, unknown]))
-    assert said.endswith("cost $0.750; not in it: 1 run of unknown cost, 3 answers of unknown cost")
+    stated = str(sum_line([whole, partly, unknown]))
+    assert stated.endswith(
+        "cost $0.750; not in it: 1 run of unknown cost, 3 answers of unknown cost"
+    )
 
 
 def test_an_address_that_turns_out_to_be_an_emulator_was_not_paid() -> None:

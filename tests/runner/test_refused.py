@@ -83,5 +83,5 @@ def test_each_refusal_has_its_fix(alike: int, words: str, fix: str) -> None:
 
 def test_refusals_that_a_budget_paid_for_are_counted() -> None:
     assert refusals_paid([end(7, 0, 0)]) == ""
-    said = refusals_paid([end(7, 3, 0), end(5, 1, 0)])
-    assert said == "; 4 of the 12 requests were refused; the first: HTTP 400: no seed here"
+    stated = refusals_paid([end(7, 3, 0), end(5, 1, 0)])
+    assert stated == "; 4 of the 12 requests were refused; the first: HTTP 400: no seed here"

@@ -50,8 +50,8 @@ def tick(issued: int, tokens: int, usd: float) -> WorkerTick:
 
 
 def item(text: str, max_tokens: int = 100, **body: Any) -> PlanItem:
-    asked = {"messages": [{"role": "user", "content": text}], **body}
-    return PlanItem("id", "0", asked, max_tokens, 10)
+    requested = {"messages": [{"role": "user", "content": text}], **body}
+    return PlanItem("id", "0", requested, max_tokens, 10)
 
 
 def test_what_is_left_of_a_budget_is_never_below_zero() -> None:

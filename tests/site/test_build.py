@@ -242,7 +242,7 @@ def test_hostile_text_stays_text(planter: Planter, seeds: dict[str, Any]) -> Non
 def test_a_run_page_tells_the_run(built: Path) -> None:
     page = next((built / "runs").glob("*closed-frontier*"))
     text = words(page)
-    for told in (
+    for reported in (
         "Time to first token",
         "Failed requests never arrive",
         "http status",
@@ -252,7 +252,7 @@ def test_a_run_page_tells_the_run(built: Path) -> None:
         "first token within 1 s",
         "python",
     ):
-        assert told in text
+        assert reported in text
     stopped = words(next((built / "runs").glob("*stopped-early*")))
     assert "stopped by a person" in stopped
     assert "interrupted" in stopped

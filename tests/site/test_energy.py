@@ -123,7 +123,7 @@ def test_a_figure_that_a_gate_stopped_is_withheld_in_words() -> None:
 
 def test_the_page_has_figures_with_unit_and_basis_and_what_is_withheld(built: Path) -> None:
     text = words(built / "energy.html")
-    for told in (
+    for reported in (
         "12.5 Wh measured gpu measured",
         "withheld gpu energy has no reading for 6.0 s of the window",
         "4.5 kg CO2e measured",
@@ -137,7 +137,7 @@ def test_the_page_has_figures_with_unit_and_basis_and_what_is_withheld(built: Pa
         "emulated-api (emulated): a stand-in draws no energy of its own.",
         "managed-open: no row. No sensor could say",
     ):
-        assert told in text, told
+        assert reported in text, reported
     assert "tokenizer: smollm2" in text
 
 

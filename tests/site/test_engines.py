@@ -99,7 +99,7 @@ def test_parameters_are_rounded_and_counted() -> None:
 
 def test_a_run_page_has_the_engine_block(built: Path) -> None:
     text = words(next((built / "runs").glob("*smollm2-vllm*")))
-    for told in (
+    for reported in (
         f"Served by {SAID}",
         f"Engine {SAID} Wheel, SHA-256 {'ab12' * 16}",
         "Weight format bfloat16 safetensors, dequantised from Q4_1",
@@ -109,7 +109,7 @@ def test_a_run_page_has_the_engine_block(built: Path) -> None:
         "KV cache 46,592 tokens in 1 GiB",
         "logs/engine-smollm2-vllm.log",
     ):
-        assert told in text
+        assert reported in text
     assert "/root" not in text
 
 

@@ -66,7 +66,7 @@ def test_a_break_even_states_its_assumptions(pages: tuple[Workspace, Path]) -> N
         r"from emulated-api, and it stays so \(emulated, example prices\)",
         text,
     )
-    for told in (
+    for reported in (
         "A replica's goodput within the SLO",
         "measured 95 % interval",
         "stage 1 of the run",
@@ -74,7 +74,7 @@ def test_a_break_even_states_its_assumptions(pages: tuple[Workspace, Path]) -> N
         "Peak hour over mean hour 1.52 default: busiest minute over the mean",
         "Spare replicas 1 default",
     ):
-        assert told in text, told
+        assert reported in text, reported
     [data] = re.findall(
         r'class="plan-data">(.*?)</script>', (pages[1] / "money.html").read_text(), flags=re.S
     )

@@ -36,8 +36,8 @@ def test_the_databases_mark_is_on_every_page(place: Workspace, seeds: dict[str, 
             "UPDATE runs SET changed_since_sealed = ? WHERE run_id = ?", [MANIFEST_NAME, run_id]
         )
     for page, text in pages(build_site(place), run_id).items():
-        said = f"Changed since it was sealed: {MANIFEST_NAME}."
-        assert MARK in text or said in text, page
+        stated = f"Changed since it was sealed: {MANIFEST_NAME}."
+        assert MARK in text or stated in text, page
 
 
 def test_a_folder_that_changed_after_it_was_taken_in_is_marked(

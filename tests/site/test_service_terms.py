@@ -22,22 +22,22 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
     with open_reader(workspace) as reader:
         assert reader is not None
         [run] = shown_runs(reader)
-        told = dict(service_terms(reader, run))
+        reported = dict(service_terms(reader, run))
         [answers] = reader.values("SELECT count(*) FROM attempts WHERE outcome = 'ok'")
         [refused] = reader.values("SELECT count(*) FROM attempts WHERE outcome = 'throttled'")
     named = f"(in all {answers:,} answers that name one)"
-    assert told["Provider"] == "example"
-    assert told["API"] == "OpenAI's Chat Completions or Completions"
-    assert told["Sent"] == "over our own sockets"
-    assert (told["Requested service tier"], told["Service tier reported"]) == (
+    assert reported["Provider"] == "example"
+    assert reported["API"] == "OpenAI's Chat Completions or Completions"
+    assert reported["Sent"] == "over our own sockets"
+    assert (reported["Requested service tier"], reported["Service tier reported"]) == (
         "auto",
         f"default {named}",
     )
-    assert told["Model reported"] == f"limited-large-2026-10-01 {named}"
-    assert told["System fingerprint"] == f"fp_4f1c {named}"
-    assert told["Limits in its headers"] == "60 requests a minute, 90,000 tokens a minute"
-    assert told["Waits stated by refusals"].startswith(f"{refused} of {refused} stated one")
-    assert told["Its own processing time"] == f"median 212 ms, stated by {answers} answers"
+    assert reported["Model reported"] == f"limited-large-2026-10-01 {named}"
+    assert reported["System fingerprint"] == f"fp_4f1c {named}"
+    assert reported["Limits in its headers"] == "60 requests a minute, 90,000 tokens a minute"
+    assert reported["Waits stated by refusals"].startswith(f"{refused} of {refused} stated one")
+    assert reported["Its own processing time"] == f"median 212 ms, stated by {answers} answers"
     page = words(next((build_site(workspace) / "runs").iterdir()))
     assert "What the service reported" in page
 
@@ -121,8 +121,8 @@ def test_a_machines_hour_says_what_it_contains() -> None:
 
 def test_limits_in_words() -> None:
     assert limit_words(RateLimitHeaders()) == ""
-    said = RateLimitHeaders(requests_per_day=14_400, input_tokens_per_minute=30_000)
-    assert limit_words(said) == "14,400 requests a day, 30,000 input tokens a minute"
+    limits = RateLimitHeaders(requests_per_day=14_400, input_tokens_per_minute=30_000)
+    assert limit_words(limits) == "14,400 requests a day, 30,000 input tokens a minute"
 
 
 def test_rows_of_money_are_downloads_without_a_hosts_name(

@@ -149,9 +149,9 @@ def test_a_copy_under_another_name_is_named_and_not_counted(stocked: Workspace) 
     shutil.copytree(folder, copy)
     problem = next(entry.problem for entry in list_runs(stocked) if entry.run_id == "r2")
     assert "holds run r1: the folder was copied or renamed" in (problem or "")
-    said = ingest_pending(stocked, stage_rows)
-    assert (said.ingested, said.failed) == ((), False)
-    assert "copied or renamed" in (said.message or "")
+    stated = ingest_pending(stocked, stage_rows)
+    assert (stated.ingested, stated.failed) == ((), False)
+    assert "copied or renamed" in (stated.message or "")
     with connect(stocked) as connection:
         assert connection.execute("SELECT run_id FROM runs").fetchall() == [("r1",)]
 
@@ -193,10 +193,10 @@ def test_a_database_that_cannot_be_written_leaves_the_run_sealed_and_says_so(
             raise raised
 
         monkeypatch.setattr("observatory.store.ingest.warehouse.connect", refuse)
-        said = ingest(stocked, folder, stage_rows)
-        assert said.failed
-        assert "r1: sealed on disk, waiting for the database" in (said.message or "")
-        assert "\n" not in (said.message or "")
+        stated = ingest(stocked, folder, stage_rows)
+        assert stated.failed
+        assert "r1: sealed on disk, waiting for the database" in (stated.message or "")
+        assert "\n" not in (stated.message or "")
     assert json.loads((folder / "manifest.json").read_text())["sealed"]
 
 

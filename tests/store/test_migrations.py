@@ -94,12 +94,12 @@ def test_a_database_of_any_third_schema_gets_what_it_lacks(
         ("kept", None, None)
     ]
     assert connection.execute("SELECT count(*) FROM matrix_comparison").fetchall() == [(0,)]
-    said = connection.execute(
+    stated = connection.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
     ).fetchall()
     for table in TABLES:
         for column in table.columns:
-            assert (table.name, column.name, column.comment) in said
+            assert (table.name, column.name, column.comment) in stated
 
 
 def test_too_new_and_too_old_give_different_messages(

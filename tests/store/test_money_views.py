@@ -417,9 +417,9 @@ def test_too_few_requests_carry_no_break_even_and_no_month(
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
     assert row["requests_a_day"] is None
     assert row["reason"] == "the second run needs 30 requests in a steady window, has 29"
-    said = refusal(own, api)
+    message = refusal(own, api)
     assert (
-        said
+        message
         == "what a request costs at bought is not known: needs 30 requests, has 29 in a steady window"
     )
     for run in ("s", "a"):
@@ -474,8 +474,8 @@ def test_no_stage_within_the_slo_has_no_break_even(warehouse: duckdb.DuckDBPyCon
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
     assert row["reason"] == "no stage of the first run meets the SLO"
     assert rows_of(warehouse, "FROM monthly_cost('s', 1000)") == []
-    said = refusal(own, api)
-    assert said is not None and "does not meet the SLO at any stage" in said
+    message = refusal(own, api)
+    assert message is not None and "does not meet the SLO at any stage" in message
 
 
 def test_owned_hardware_without_a_tariff_has_no_month_and_no_break_even(

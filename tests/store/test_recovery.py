@@ -91,10 +91,10 @@ def test_a_killed_runner_leaves_a_run_that_is_saved_and_marked(workspace: Worksp
         assert recover_crashed(workspace) == []
         assert read_manifest(folder).status == "running"
         child.send_signal(signal.SIGKILL)
-    said = recover_crashed(workspace)
-    assert len(said) == 1
-    assert said[0].startswith("run-1 was left unsealed (its runner died")
-    assert "2 requests saved" in said[0] and "record that was being written" in said[0]
+    sentences = recover_crashed(workspace)
+    assert len(sentences) == 1
+    assert sentences[0].startswith("run-1 was left unsealed (its runner died")
+    assert "2 requests saved" in sentences[0] and "record that was being written" in sentences[0]
     made = read_manifest(folder)
     assert made.status == "crashed" and made.sealed
     assert made.ended_utc == "2025-11-13T02:13:23Z"
@@ -214,9 +214,12 @@ def test_what_cannot_be_read_is_named_and_does_not_stop_the_others(workspace: Wo
     broken = _abandoned(workspace, manifest("a-broken"))
     (broken / "manifest.json").write_text("{")
     _abandoned(workspace, manifest("b-fine"))
-    said = recover_crashed(workspace)
-    assert len(said) == 2
-    assert said[0].startswith("a-broken could not be recovered") and "manifest.json" in said[0]
+    sentences = recover_crashed(workspace)
+    assert len(sentences) == 2
+    assert (
+        sentences[0].startswith("a-broken could not be recovered")
+        and "manifest.json" in sentences[0]
+    )
     assert read_manifest(workspace.runs / "b-fine").sealed
 
 

@@ -70,8 +70,8 @@ def test_a_changed_manifest_is_told_wherever_the_run_is_shown(space: Workspace) 
     folder = space.runs / "r2"
     edit(folder / MANIFEST_NAME, '"seed": ', '"seed": 1')
     assert changed_since_sealed(folder) == MANIFEST_NAME
-    told = {entry.run_id: entry.changed for entry in list_runs(space)}
-    assert told == {"r1": None, "r2": MANIFEST_NAME, "r3": None}
+    reported = {entry.run_id: entry.changed for entry in list_runs(space)}
+    assert reported == {"r1": None, "r2": MANIFEST_NAME, "r3": None}
     result = rebuild(space, stage_rows)
     assert result.changed == (f"r2: changed since it was sealed: {MANIFEST_NAME}",)
     with connect(space, read_only=True) as connection:

@@ -220,11 +220,11 @@ def test_rebuild_gives_the_same_content(stocked: Workspace) -> None:
     before = _contents(stocked)
     assert "'baseline'" in "".join(before["runs"]) and "'tryout'" in "".join(before["runs"])
     stocked.database.unlink()
-    said: list[str] = []
-    result = rebuild(stocked, stage_rows, report=said.append)
+    lines: list[str] = []
+    result = rebuild(stocked, stage_rows, report=lines.append)
     assert result.ingested == ("r1", "r2") and result.left_out == ()
     assert _contents(stocked) == before
-    assert said == ["taking in r1", "taking in r2"]
+    assert lines == ["taking in r1", "taking in r2"]
     with connect(stocked) as connection:
         assert pending_runs(stocked, connection) == []
 

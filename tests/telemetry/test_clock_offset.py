@@ -76,8 +76,8 @@ def test_a_step_is_named_with_its_size() -> None:
     assert not remote.known
     remote.learn(Offset(0, 0, MS, 2 * MS))
     assert remote.learn(Offset(10 * S, MS, MS, 2 * MS)) is None
-    said = remote.learn(Offset(20 * S, -3 * S, MS, 2 * MS))
-    assert said == "one of the two clocks stepped by -3.001000 s since the last measurement"
+    stated = remote.learn(Offset(20 * S, -3 * S, MS, 2 * MS))
+    assert stated == "one of the two clocks stepped by -3.001000 s since the last measurement"
     assert remote.to_local(100 * S) == 103 * S
 
 

@@ -152,9 +152,9 @@ def test_a_page_that_cannot_be_trusted_is_down(page: str, reason: str) -> None:
 def test_a_restarted_replica_is_a_null_with_its_reason_between_two_readings() -> None:
     def page(first: int, second: int) -> str:
         return "".join(
-            f'sglang:generation_tokens_total{{model_name="m",tp_rank="{rank}",dp_rank="{rank}"}} {told}\n'
+            f'sglang:generation_tokens_total{{model_name="m",tp_rank="{rank}",dp_rank="{rank}"}} {reported}\n'
             f'sglang:num_running_reqs{{model_name="m",tp_rank="{rank}",dp_rank="{rank}"}} {rank + 1}\n'
-            for rank, told in enumerate((first, second))
+            for rank, reported in enumerate((first, second))
         )
 
     pages = iter([page(100, 100), page(900, 3), page(950, 40)])

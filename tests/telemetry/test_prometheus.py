@@ -62,10 +62,10 @@ def test_a_page_is_asked_no_more_often_than_it_wants() -> None:
     with serving(lambda: (200, "text/plain", PAGE)) as served:
         sensor = PrometheusSensor(page_of(served.url, "node_load1", every_s=3.0))
         jitter = [0, 3, -4, 2, -1, 5, -3]  # ms around each second, as a sampler's readings have
-        asked = [
+        requested = [
             bool(sensor.read(second * S + late * 1_000_000)) for second, late in enumerate(jitter)
         ]
-    assert asked == [True, False, False, True, False, False, True]
+    assert requested == [True, False, False, True, False, False, True]
 
 
 def test_after_a_pause_a_slot_is_not_made_up_for() -> None:

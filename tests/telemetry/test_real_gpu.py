@@ -33,13 +33,13 @@ POWER_TOLERANCE = 0.05
 
 def smi(*fields: str) -> list[list[str]]:
     """Return nvidia-smi's current values, a row per GPU."""
-    told = subprocess.run(
+    done = subprocess.run(
         ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"],
         check=True,
         capture_output=True,
         text=True,
     )
-    return [[part.strip() for part in line.split(",")] for line in told.stdout.splitlines()]
+    return [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()]
 
 
 def by_gpu(samples: list[Sample], metric: str) -> list[float | None]:
@@ -61,13 +61,13 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 
 
 def test_what_stands_still_agrees_with_nvidia_smi() -> None:
-    told = smi("memory.total", "enforced.power.limit")
+    reported = smi("memory.total", "enforced.power.limit")
     samples = NvmlSensor(dict).read(0)
     total = by_gpu(samples, "gpu_memory_total_bytes")
     assert [round(value / 2**20) for value in total if value is not None] == [
-        float(row[0]) for row in told
+        float(row[0]) for row in reported
     ]
-    for limit, row in zip(by_gpu(samples, "gpu_power_limit_w"), told, strict=True):
+    for limit, row in zip(by_gpu(samples, "gpu_power_limit_w"), reported, strict=True):
         if limit is not None:
             assert limit == pytest.approx(float(row[1]), abs=0.01)
     assert all(s.value == 1 for s in samples if s.metric == "up")

@@ -43,8 +43,8 @@ def test_labels_names_and_reasons_are_masked(
 ) -> None:
     monkeypatch.setenv("PAGE_KEY", CANARY)
     hide = SampleMasker(config(**given))
-    said = Sample(1, "s", "shared_host", f'p{{who="{CANARY}"}}', f"m_{CANARY}", None, CANARY)
-    hidden = hide(said)
+    stated = Sample(1, "s", "shared_host", f'p{{who="{CANARY}"}}', f"m_{CANARY}", None, CANARY)
+    hidden = hide(stated)
     assert (hidden.device, hidden.metric, hidden.reason) == ('p{who="***"}', "m_***", "***")
     plain = Sample(1, "s", "shared_host", "gpu0", "gpu_power_w", 3.0)
     assert hide(plain) is plain

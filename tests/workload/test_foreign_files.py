@@ -28,9 +28,9 @@ def _asks(path: Path, notes: list[str] | None = None) -> list[PromptItem]:
 def _refusal(path: Path) -> str:
     with pytest.raises(BadInput) as caught:
         _asks(path)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said.replace(f"{path.parent}/", "")
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(f"{path.parent}/", "")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_columns_fault_is_told_once_and_equal_errors_are_folded(tmp_path: Path
     assert _refusal(path).startswith("mine.csv:1: unknown column 'temprature'")
     path = tmp_path / "mine.jsonl"
     path.write_text('{"prompt": "a", "temprature": 1}\n' * 50)
-    said = _refusal(path)
-    assert said.startswith("mine.jsonl:1: temprature: unknown key 'temprature'")
-    assert "(also in lines 2, 3, 4, 5, 6 and 44 more)" in said
+    message = _refusal(path)
+    assert message.startswith("mine.jsonl:1: temprature: unknown key 'temprature'")
+    assert "(also in lines 2, 3, 4, 5, 6 and 44 more)" in message
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_what_is_no_utf_8_text_is_named(
 ) -> None:
     path = tmp_path / f"mine{ending}"
     path.write_bytes(data)
-    said = _refusal(path)
-    assert what in said
-    assert fix in said
+    message = _refusal(path)
+    assert what in message
+    assert fix in message
 
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -238,14 +238,14 @@ def test_a_known_format_is_named_and_its_conversion_is_read(name: str, tmp_path:
     array = tmp_path / "their array.json"
     array.write_text(json.dumps([record, record], indent=2))
     for path in (lines, array):
-        said = _refusal(path)
-        assert f"is {name}, which is not read as it is" in said
-        if "jq -c" not in said:
-            assert any(word in said for word in ("results", "answers", "synthetic", "bodies"))
+        message = _refusal(path)
+        assert f"is {name}, which is not read as it is" in message
+        if "jq -c" not in message:
+            assert any(word in message for word in ("results", "answers", "synthetic", "bodies"))
             continue
         if shutil.which("jq") is None:
             continue
-        program, source = shlex.split(said.split("jq -c ")[1].split(" > ")[0])
+        program, source = shlex.split(message.split("jq -c ")[1].split(" > ")[0])
         done = subprocess.run(
             ["jq", "-c", program, source], cwd=tmp_path, capture_output=True, check=True
         )
@@ -259,9 +259,9 @@ def test_a_known_format_is_named_and_its_conversion_is_read(name: str, tmp_path:
 def test_a_trace_of_lengths_is_named(name: str, tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
     path.write_text(f"{CSV_ONLY[name]}\n2023-11-16 18:01:51,4808,10,1,1,1\n")
-    said = _refusal(path)
-    assert f"trace.csv:1: is {name}" in said
-    assert "kind: synthetic" in said or "one column: prompt" in said
+    message = _refusal(path)
+    assert f"trace.csv:1: is {name}" in message
+    assert "kind: synthetic" in message or "one column: prompt" in message
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_all_faults_of_a_line_are_told_together(tmp_path: Path) -> None:
         "id": 2**70,
     }
     refusal = _refusal(tmp_path, json.dumps(row))
-    for said in (
+    for stated in (
         "colour: unknown key 'colour'",
         "max_tokens: '9' is not a whole number",
         "messages: message 1: role 'boss' is not one of",
@@ -128,7 +128,7 @@ def test_all_faults_of_a_line_are_told_together(tmp_path: Path) -> None:
         "labels: holds the character U+FFFD",
         "id: a whole number has more than 64 bits",
     ):
-        assert refusal.count(f"mine.jsonl:1: {said}") == 1, (said, refusal)
+        assert refusal.count(f"mine.jsonl:1: {stated}") == 1, (stated, refusal)
     assert refusal.startswith("mine.jsonl: 8 errors")
     assert "'a', 'b' are written twice" in _refusal(tmp_path, '{"a": 1, "a": 2, "b": 1, "b": 2}')
 

@@ -26,13 +26,13 @@ class Person(FastHttpUser):
     def ask(self) -> None:
         """One streamed answer; its first text counts as the request "ttft"."""
         take()
-        began, told, failure = time.perf_counter(), False, None
+        began, reported, failure = time.perf_counter(), False, None
         try:
             for line in self.client.iter_lines("/chat/completions", method="POST", json=BODY):
-                if not told and line.startswith("data: {"):
+                if not reported and line.startswith("data: {"):
                     choices = json.loads(line[6:])["choices"]
                     if choices and choices[0]["delta"].get("content"):
-                        told = True
+                        reported = True
                         tell(self, "ttft", began)
         except Exception as error:
             failure = error

@@ -27,14 +27,14 @@ class Person(User):
     def ask(self) -> None:
         """One streamed answer; its first text counts as the request "ttft"."""
         take()
-        began, told, failure = time.perf_counter(), False, None
+        began, reported, failure = time.perf_counter(), False, None
         try:
             chunks: Any = self.openai.chat.completions.create(
                 model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_TOKENS, stream=True
             )
             for chunk in chunks:
-                if not told and chunk.choices and chunk.choices[0].delta.content:
-                    told = True
+                if not reported and chunk.choices and chunk.choices[0].delta.content:
+                    reported = True
                     tell(self, "ttft", began)
         except Exception as error:
             failure = error

@@ -99,8 +99,8 @@ def test_what_it_does_not_document_is_refused_with_what_it_does(
         with pytest.raises(BadInput) as caught:
             api_connection(target_of(provider, wire=word, **{field: "no-such-value"}))
         assert caught.value.fix is not None
-        told = ", ".join(values) if values else f"leave {field} out"
-        assert told in caught.value.fix
+        text = ", ".join(values) if values else f"leave {field} out"
+        assert text in caught.value.fix
         assert provider.title in str(caught.value)
 
 
@@ -142,12 +142,12 @@ def test_azure_needs_a_resource_and_knows_where_its_api_stands_on_it() -> None:
 
 
 def test_what_a_provider_does_not_say_is_not_known() -> None:
-    said = {
+    stated = {
         (name, word): offer.limit_bounds_reasoning
         for name, provider in PROVIDERS.items()
         for word, offer in provider.wires.items()
     }
-    assert {key for key, value in said.items() if value} == {
+    assert {key for key, value in stated.items() if value} == {
         ("openai", "chat"),
         ("openai", "responses"),
         ("azure", "chat"),
@@ -156,7 +156,7 @@ def test_what_a_provider_does_not_say_is_not_known() -> None:
         ("deepseek", "chat"),
         ("xai", "responses"),
     }
-    assert False not in said.values()
+    assert False not in stated.values()
 
 
 def test_a_wire_has_only_known_words() -> None:
