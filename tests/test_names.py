@@ -19,7 +19,8 @@ FROZEN = frozenset(
         *("ask", "ask_above", "ask_above_usd", "AskAboveOption", "BESIDE_API"),
         # Fields of stored and of served documents: campaign.json, engine.json, a probe's /about.
         *("asked", "standing"),
-        "dearer_above",  # of `prices models --json`
+        # Keys of JSON output: `prices models`, `target providers`.
+        *("dearer_above", "says"),
         "tell",  # a file's position
         "stand_ins",
     }

@@ -155,7 +155,7 @@ def _held_against(provider: Provider) -> str:
 
 def _sources(provider: Provider) -> str:
     lines = [f"**{provider.title}** (read on {provider.looked})", ""]
-    lines += [f"- {source.where}: {source.content}" for source in provider.sources]
+    lines += [f"- {source.where}: {source.says}" for source in provider.sources]
     lines += [f"- note: {note}" for note in provider.notes]
     return "\n".join(lines)
 

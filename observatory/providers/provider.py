@@ -22,7 +22,7 @@ class ProviderSource:
     """A page, or a file of the provider's own client, and what was read there."""
 
     where: str
-    content: str
+    says: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from observatory.core.connection import Connection
 from observatory.core.emulation.profile import Profile
 from observatory.wires.wires import WIRES
-from tests.load.asking import Case, Told, ask
+from tests.load.asking import Case, RequestOutcome, ask
 
 PROFILE = {
     "ttft_median": "30ms",
@@ -26,7 +26,7 @@ Start = Callable[..., tuple[str, int]]
 @pytest.fixture(scope="module")
 def answers(
     start_emulator: Start, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[Told]]:
+) -> dict[str, list[RequestOutcome]]:
     """Two answers on each wire."""
     folder: Path = tmp_path_factory.mktemp("wires")
     host, port = start_emulator(profile=Profile.model_validate(PROFILE))
@@ -42,7 +42,9 @@ def answers(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_what_a_wire_tells_is_what_was_served(answers: dict[str, list[Told]], wire: str) -> None:
+def test_what_a_wire_tells_is_what_was_served(
+    answers: dict[str, list[RequestOutcome]], wire: str
+) -> None:
     for one, words in zip(answers[wire], (4, 6), strict=True):
         attempt, tokens = one.attempt, one.attempt.tokens
         assert (attempt.outcome, attempt.saw_done, attempt.http_status) == ("ok", True, 200)

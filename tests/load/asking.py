@@ -32,7 +32,7 @@ class Case(msgspec.Struct):
     ports: list[int] = []
 
 
-class Told(msgspec.Struct):
+class RequestOutcome(msgspec.Struct):
     """What came of one request."""
 
     attempt: Attempt
@@ -42,7 +42,7 @@ class Told(msgspec.Struct):
 
 def ask(
     folder: Path, cases: list[Case], environment: dict[str, str] | None = None
-) -> list[list[Told]]:
+) -> list[list[RequestOutcome]]:
     """All cases at once, each with a connection of its own, in a child process."""
     path = folder / "cases.json"
     path.write_bytes(msgspec.json.encode(cases))
@@ -50,7 +50,7 @@ def ask(
     child = forked.start(forked.LOAD, words, forked.ROOT, environment or os.environ)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    return msgspec.json.decode(out, type=list[list[Told]])
+    return msgspec.json.decode(out, type=list[list[RequestOutcome]])
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
         if case.ports:
             gevent.socket.getaddrinfo = socket.getaddrinfo = addresses_of(case)
 
-    def run(case: Case) -> list[Told]:
+    def run(case: Case) -> list[RequestOutcome]:
         endpoint = make_endpoint(case.connection, anchor, request="chat", stream=case.stream)
         watchdog = Watchdog(case.connection)
         transport: Any = Transport(endpoint, watchdog, Tails(case.connection.wire), ring)
@@ -115,7 +115,7 @@ def main() -> None:
                 http_attempt, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
             )
             sent = (answer.attempt.sent or 0) + anchor.realtime_ns
-            reports.append(Told(answer.attempt, answer.text, sent))
+            reports.append(RequestOutcome(answer.attempt, answer.text, sent))
         transport.close()
         return reports
 

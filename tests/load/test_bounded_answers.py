@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from tests.load.asking import Case, Told, ask
+from tests.load.asking import Case, RequestOutcome, ask
 from tests.load.servers import HEAD, Close, Seen, serve, token
 from tests.load.test_transport import to
 
@@ -42,7 +42,7 @@ def event_without_end(sock: Any, seen: Seen) -> None:
         sock.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
 
 
-def outcome(told: Told) -> tuple[Any, ...]:
+def outcome(told: RequestOutcome) -> tuple[Any, ...]:
     attempt = told.attempt
     return attempt.outcome, attempt.error_kind, attempt.http_status
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from tests.load.asking import Case, Told, ask
+from tests.load.asking import Case, RequestOutcome, ask
 from tests.load.servers import (
     DONE,
     HEAD,
@@ -95,7 +95,7 @@ HELD: dict[str, Behaviour] = {
 }
 
 
-def told_of(told: Told) -> tuple[Any, ...]:
+def told_of(told: RequestOutcome) -> tuple[Any, ...]:
     attempt = told.attempt
     return attempt.outcome, attempt.error_text, told.text, attempt.saw_done
 

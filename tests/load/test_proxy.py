@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from observatory.core.connection import Connection
-from tests.load.asking import Case, Told, ask
+from tests.load.asking import Case, RequestOutcome, ask
 from tests.load.proxies import ProxyServer, proxying
 from tests.load.servers import HEAD, Seen, serve, token
 from tests.load.test_transport import Authority, slowly
@@ -39,7 +39,7 @@ def secured(folder: Path) -> tuple[ssl.SSLContext, str]:
     return context, authority.bundle
 
 
-def where(told: Told) -> tuple[Any, ...]:
+def where(told: RequestOutcome) -> tuple[Any, ...]:
     attempt = told.attempt
     return attempt.outcome, attempt.error_phase, attempt.error_kind
 

@@ -36,7 +36,7 @@ except OSError as refused:
     pytestmark = pytest.mark.skip(reason=f"this system gives no io_uring: {refused}")
 
 
-class Told:
+class Taker:
     """A taker that remembers."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def in_flight(seconds: float = 0.05) -> None:
 
 
 def test_each_segment_is_a_read_with_its_own_stamp(one_ring: Ring, pair: Pair) -> None:
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     sent = []
     for number in range(5):
@@ -127,7 +127,7 @@ with open(page, "r+b") as file:
 
 def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path) -> None:
     """Against the same without a ring: there all that waited bears the last one's stamp."""
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     page = tmp_path / "page"
     page.write_bytes(b"\0")
@@ -154,7 +154,7 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path
 def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
     one_ring: Ring, pair: Pair
 ) -> None:
-    outcome = Told()
+    outcome = Taker()
     reads = RingReads(one_ring, pair.ours, outcome)
     kept = KeptReads()
     reads.keep(kept)
@@ -171,7 +171,7 @@ def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
 
 
 def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair) -> None:
-    reported, other = Told(), Told()
+    reported, other = Taker(), Taker()
     reads = RingReads(one_ring, pair.ours, reported)
     second = Pair()
     RingReads(one_ring, second.ours, other)
@@ -189,7 +189,7 @@ def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair
 
 
 def test_a_large_burst_is_one_read_of_many_buffers(one_ring: Ring, pair: Pair) -> None:
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     body = bytes(range(256)) * 400  # more than a buffer holds
     pair.theirs.sendall(body)
@@ -206,7 +206,7 @@ def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
     monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     monkeypatch.setattr(ring, "_LARGEST_BUFFER", 64)
     small = Ring(4)
-    outcome = Told()
+    outcome = Taker()
     RingReads(small, pair.ours, outcome)
     sent = b""
     for number in range(100):
@@ -222,7 +222,7 @@ def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: P
     monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 8)
     monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     small = Ring(8)
-    reported, other = Told(), Told()
+    reported, other = Taker(), Taker()
     RingReads(small, pair.ours, reported)
     second = Pair()
     RingReads(small, second.ours, other)
@@ -237,7 +237,7 @@ def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: P
 
 
 def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"last words")
     pair.theirs.close()
@@ -251,7 +251,7 @@ def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> Non
     """A caller that gets the last bytes may release the connection; the end after them is then not delivered."""
     seen: list[bool] = []
 
-    class Leaving(Told):
+    class Leaving(Taker):
         def arrived(self, read: bytes) -> None:
             super().arrived(read)
             seen.append(reads.quiet())
@@ -267,7 +267,7 @@ def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> Non
 
 
 def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     pair.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     pair.theirs.close()
@@ -278,7 +278,7 @@ def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
 def test_a_connection_that_was_let_go_is_closed_and_not_heard_of_again(
     one_ring: Ring, pair: Pair
 ) -> None:
-    outcome = Told()
+    outcome = Taker()
     reads = RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"never taken")
     os.getppid()
@@ -296,9 +296,9 @@ def test_a_taker_may_let_connections_go_and_add_new_ones_while_it_is_told(
     one_ring: Ring, pair: Pair
 ) -> None:
     second = Pair()
-    third = Told()
+    third = Taker()
 
-    class Restless(Told):
+    class Restless(Taker):
         def arrived(self, read: bytes) -> None:
             super().arrived(read)
             mine.close()
@@ -401,7 +401,7 @@ def test_reads_joined_bear_the_last_stamp() -> None:
 
 def test_the_layout_is_the_kernels(one_ring: Ring, pair: Pair) -> None:
     """What the kernel writes and what make_head writes differ in nothing."""
-    outcome = Told()
+    outcome = Taker()
     RingReads(one_ring, pair.ours, outcome)
     pair.theirs.sendall(b"hello")
     in_flight()

@@ -12,7 +12,7 @@ import pytest
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.endpoints.sdk_client import SdkClient
-from tests.load.asking import Case, Told, ask
+from tests.load.asking import Case, RequestOutcome, ask
 from tests.load.proxies import proxying
 from tests.load.servers import (
     DONE,
@@ -40,7 +40,7 @@ def sdk(connection: Connection) -> Connection:
 
 def both(
     folder: Path, server_port: int, text: str, environment: Any = None, **more: Any
-) -> tuple[Told, Told]:
+) -> tuple[RequestOutcome, RequestOutcome]:
     """The same request through our own sockets, then through the client."""
     reports = []
     for transport in ("lean", "sdk"):
@@ -116,7 +116,9 @@ FAULTS: dict[str, tuple[Behaviour, tuple[Any, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Told, Told, int]]:
+def faulty(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[RequestOutcome, RequestOutcome, int]]:
     """Each fault, met by both transports at once, and how many requests its server saw of each two."""
     names = list(FAULTS)
     limits = {"first_byte_timeout_s": 0.4, "between_events_timeout_s": 0.4}
@@ -136,7 +138,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Told, To
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_wrong_has_the_same_words(
-    faulty: dict[str, tuple[Told, Told, int]], name: str
+    faulty: dict[str, tuple[RequestOutcome, RequestOutcome, int]], name: str
 ) -> None:
     lean, client, requests = faulty[name]
     assert where(lean) == where(client) == FAULTS[name][1], client.attempt.error_text
@@ -152,7 +154,7 @@ def test_what_is_wrong_has_the_same_words(
 
 
 def test_limits_are_read_from_the_clients_response(
-    faulty: dict[str, tuple[Told, Told, int]],
+    faulty: dict[str, tuple[RequestOutcome, RequestOutcome, int]],
 ) -> None:
     for reported in faulty["limited"][:2]:
         assert reported.attempt.retry_after_s == 7.0

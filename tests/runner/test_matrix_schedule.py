@@ -216,7 +216,7 @@ def test_what_is_left_counts_the_stages_and_what_stood_beside_them(workspace: Wo
     assert pace.later_s(1) == 2 * 10
 
 
-class _Told:
+class _Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -233,7 +233,7 @@ def test_lost_engines_are_ended_before_what_they_hold_is_asked_for(
     """A port or a GPU that such an engine holds would be refused as taken."""
     monkeypatch.setattr(campaign, "end_lost_engines", lambda: ["ended what was left"])
     loaded, _ = _load(workspace)
-    outcome = _Told()
+    outcome = _Lines()
     with pytest.raises(BadInput, match="names no target"):
         campaign.run_campaign(workspace, RunRequest(loaded.scenario, workspace.root, []), outcome)
     assert outcome.lines == ["ended what was left"]

@@ -33,7 +33,7 @@ def target_of(provider: Provider, **fields: Any) -> ApiTarget:
 @EVERY
 def test_an_entry_is_whole(provider: Provider) -> None:
     assert PROVIDERS[provider.name] is provider
-    assert provider.sources and all(source.where and source.content for source in provider.sources)
+    assert provider.sources and all(source.where and source.says for source in provider.sources)
     assert any(source.where.startswith("https://") for source in provider.sources)
     assert provider.looked == "2026-11-27"
     assert bool(provider.rate_limit_headers) == bool(provider.rate_limits_read)
