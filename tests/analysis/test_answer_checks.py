@@ -221,7 +221,7 @@ def test_filtered_answers_are_errors_and_infinite(made: Any, make_attempt: Any) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "named", "found"),
+    ("requested", "named", "found"),
     [
         ("gpt-4o", "gpt-4o-2024-08-06", False),
         ("gpt-4o", "gpt-4o-mini", True),
@@ -229,9 +229,9 @@ def test_filtered_answers_are_errors_and_infinite(made: Any, make_attempt: Any) 
     ],
 )
 def test_another_model_than_the_one_asked_for(
-    made: Any, asked: str | None, named: str, found: bool
+    made: Any, requested: str | None, named: str, found: bool
 ) -> None:
-    made.target = {"model": asked}
+    made.target = {"model": requested}
     finding = judged(window(made, N, {"model_reported": named})).get("model_substituted")
     assert (finding is not None) == found
     if finding is not None:

@@ -20,7 +20,7 @@ def load(run: Any, users: int = USERS, answer_s: float = 1.0) -> Any:
     return run
 
 
-def tell(run: Any, running: float, waiting: float | None = None, **fields: Any) -> None:
+def report(run: Any, running: float, waiting: float | None = None, **fields: Any) -> None:
     given = {"sensor": "engine", "subject": "target", "device": "engine:t", **fields}
     for second in range(60):
         run.sample(second + 0.5, running, "engine_requests_running", **given)
@@ -33,7 +33,7 @@ def found(run: Any) -> list[Finding]:
 
 
 def test_a_server_that_runs_fewer_than_are_open_is_the_cap(made: Any) -> None:
-    tell(load(made), 4, 12)
+    report(load(made), 4, 12)
     [finding] = found(made)
     assert (finding.code, finding.severity, finding.stage) == ("server_cap", "degraded", 0)
     assert (finding.value, finding.threshold) == (4, USERS)
@@ -43,19 +43,19 @@ def test_a_server_that_runs_fewer_than_are_open_is_the_cap(made: Any) -> None:
 
 
 def test_a_server_that_does_not_say_who_waits_is_found_too(made: Any) -> None:
-    tell(load(made), 4)
+    report(load(made), 4)
     assert "waited" not in found(made)[0].message
 
 
 @pytest.mark.parametrize(("users", "running"), [(16, 16), (16, 14), (3, 1), (1, 1), (40, 36)])
 def test_what_can_be_on_the_way_is_no_cap(made: Any, users: int, running: int) -> None:
-    tell(load(made, users), running, users - running)
+    report(load(made, users), running, users - running)
     assert found(made) == []
 
 
 @pytest.mark.parametrize(("users", "running"), [(16, 13), (4, 1), (40, 35)])
 def test_more_than_can_be_on_the_way_is_one(made: Any, users: int, running: int) -> None:
-    tell(load(made, users), running)
+    report(load(made, users), running)
     assert [finding.code for finding in found(made)] == ["server_cap"]
 
 
@@ -73,12 +73,12 @@ def test_a_server_that_tells_nothing_is_not_judged(made: Any) -> None:
 
 
 def test_another_targets_engine_is_not_this_ones(made: Any) -> None:
-    tell(load(made), 1, 5, subject="shared_host", device="engine:other")
+    report(load(made), 1, 5, subject="shared_host", device="engine:other")
     assert found(made) == []
 
 
 def test_two_readings_in_the_window_are_too_few(made: Any) -> None:
-    tell(load(made), 4, 12)
+    report(load(made), 4, 12)
     made.samples = [
         s for s in made.samples if s.sensor != "engine" or s.at in (6_500_000_000, 7_500_000_000)
     ]

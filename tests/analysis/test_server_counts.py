@@ -22,7 +22,7 @@ def load(run: Any, requests: int = REQUESTS, **facts: Any) -> Any:
     return run
 
 
-def tell(
+def report(
     run: Any, readings: tuple[tuple[float, float], ...] = IDLE, base: float = 1000, **grown: float
 ) -> None:
     """Counters that start at base and grow by so much to the last reading (shares in between)."""
@@ -39,7 +39,7 @@ AGREES = {"output_tokens": 120, "prompt_tokens": 3000, "requests": 30}
 
 
 def test_counts_that_agree_are_no_finding(made: Any) -> None:
-    tell(load(made), **AGREES)
+    report(load(made), **AGREES)
     assert found(made) == []
 
 
@@ -54,7 +54,7 @@ def test_counts_that_agree_are_no_finding(made: Any) -> None:
 def test_counts_that_disagree_either_way_are_one(
     counter: str, total: float, share: float, made: Any
 ) -> None:
-    tell(load(made), **AGREES | {counter: total})
+    report(load(made), **AGREES | {counter: total})
     [finding] = found(made)
     assert (finding.code, finding.severity, finding.stage) == ("server_tokens", "degraded", 0)
     assert (finding.value, finding.threshold) == (pytest.approx(share), 0.02)
@@ -66,30 +66,30 @@ def test_counts_that_disagree_either_way_are_one(
 
 
 def test_a_few_tokens_of_the_servers_own_are_allowed(made: Any) -> None:
-    tell(load(made), **AGREES | {"output_tokens": 120 + 18})  # 16 and 2 % of 120
+    report(load(made), **AGREES | {"output_tokens": 120 + 18})  # 16 and 2 % of 120
     assert found(made) == []
 
 
 def test_a_reading_while_a_request_is_open_is_none(made: Any) -> None:
     load(made)
-    tell(made, ((6.12, 0.0), (40.0, 1.0)), output_tokens=999)  # the first answer has begun
+    report(made, ((6.12, 0.0), (40.0, 1.0)), output_tokens=999)  # the first answer has begun
     assert found(made) == []
 
 
 def test_what_is_counted_later_is_idle_until_then(made: Any) -> None:
     load(made)
-    tell(made, ((6.05, 0.0), (40.0, 1.0)), output_tokens=180, prompt_tokens=9999)
+    report(made, ((6.05, 0.0), (40.0, 1.0)), output_tokens=180, prompt_tokens=9999)
     [finding] = found(made)  # before the first token, which comes after 0.1 s
     assert finding.message.startswith("the server counted 180 output tokens")
     made.samples.clear()
     made.healthy_side()
-    tell(made, ((6.12, 0.0), (40.0, 1.0)), requests=45)  # before the first end
+    report(made, ((6.12, 0.0), (40.0, 1.0)), requests=45)  # before the first end
     assert [f.code for f in found(made)] == ["foreign_load"]
 
 
 def test_a_reading_just_after_the_last_token_is_left_to_settle(made: Any) -> None:
     load(made)
-    tell(made, ((2.0, 0.0), (35.15, 0.5), (36.0, 1.0)), **AGREES)
+    report(made, ((2.0, 0.0), (35.15, 0.5), (36.0, 1.0)), **AGREES)
     assert found(made) == []
 
 
@@ -99,22 +99,22 @@ def test_stages_are_counted_apart(made: Any) -> None:
     for second in range(6, 36):
         made.add(second, stage=1)
     readings = ((2.0, 0.0), (50.0, 0.5), (110.0, 1.0))
-    tell(made, readings, output_tokens=240, prompt_tokens=6000, requests=60)
+    report(made, readings, output_tokens=240, prompt_tokens=6000, requests=60)
     assert found(made) == []
     made.samples.clear()
     made.healthy_side()
-    tell(made, readings[::2], output_tokens=999)  # no reading between the two
+    report(made, readings[::2], output_tokens=999)  # no reading between the two
     assert found(made) == []
 
 
 def test_a_try_that_broke_off_took_tokens_that_nobody_knows(made: Any) -> None:
     load(made)
     made.add_failed(20.5)
-    tell(made, output_tokens=170, prompt_tokens=3100, requests=31)
+    report(made, output_tokens=170, prompt_tokens=3100, requests=31)
     assert [f.code for f in found(made)] == ["errors"]
     made.samples.clear()
     made.healthy_side()
-    tell(made, output_tokens=60, prompt_tokens=3100, requests=31)
+    report(made, output_tokens=60, prompt_tokens=3100, requests=31)
     assert [f.code for f in found(made)] == ["server_tokens", "errors"]
 
 
@@ -124,31 +124,31 @@ def test_a_kept_connection_that_was_closed_took_nothing(made: Any, make_attempt:
     closed = msgspec.structs.replace(closed, http_status=None, tokens=Tokens(), event_ns=[])
     again = make_attempt(20.6, number=1)
     made.add(20.5, closed, again)
-    tell(made, output_tokens=180, prompt_tokens=3100, requests=31)
+    report(made, output_tokens=180, prompt_tokens=3100, requests=31)
     assert [f.code for f in found(made)] == ["server_tokens", "stale_connections"]
 
 
 def test_a_request_whose_end_is_not_known_leaves_nothing_to_compare(made: Any) -> None:
     load(made)
     made.add(34.5, facts={"ended": None}, outcome="interrupted")
-    tell(made, output_tokens=999)
+    report(made, output_tokens=999)
     assert "server_tokens" not in [f.code for f in found(made)]
 
 
 def test_a_counter_that_began_anew_says_nothing(made: Any) -> None:
     load(made)
-    tell(made, ((2.0, 0.0), (20.0, -0.5), (40.0, 1.0)), output_tokens=999)
+    report(made, ((2.0, 0.0), (20.0, -0.5), (40.0, 1.0)), output_tokens=999)
     assert found(made) == []
 
 
 def test_counts_without_usage_are_not_compared(made: Any) -> None:
     tokens = Tokens(prompt=None, output=4, streamed=4, output_from="events", streamed_from="events")
-    tell(load(made, tokens=tokens), output_tokens=999)
+    report(load(made, tokens=tokens), output_tokens=999)
     assert found(made) == []
 
 
 def test_what_others_asked_is_told_from_tokens_that_disagree(made: Any) -> None:
-    tell(load(made), output_tokens=180, prompt_tokens=4500, requests=45)
+    report(load(made), output_tokens=180, prompt_tokens=4500, requests=45)
     [finding] = found(made)
     assert (finding.code, finding.severity, finding.stage) == ("foreign_load", "degraded", 0)
     assert finding.value == pytest.approx(15 / 45)
@@ -158,13 +158,13 @@ def test_what_others_asked_is_told_from_tokens_that_disagree(made: Any) -> None:
 
 
 def test_a_server_that_ended_fewer_is_not_shared(made: Any) -> None:
-    tell(load(made), **AGREES | {"requests": 29})
+    report(load(made), **AGREES | {"requests": 29})
     assert found(made) == []
 
 
 def test_a_cold_run_that_the_engine_had_in_its_cache(made: Any) -> None:
     made.scenario = {"workload": {"cache": "cold"}}
-    tell(load(made), **AGREES, prefix_cache_queries=3000, prefix_cache_hits=2400)
+    report(load(made), **AGREES, prefix_cache_queries=3000, prefix_cache_hits=2400)
     [finding] = found(made)
     assert finding.code == "cache_state"
     assert finding.value == pytest.approx((2400 - 64 * 30) / 3000)
@@ -174,13 +174,13 @@ def test_a_cold_run_that_the_engine_had_in_its_cache(made: Any) -> None:
 @pytest.mark.parametrize(("state", "hits"), [("cold", 64 * 30), ("natural", 3000), ("warm", 10)])
 def test_a_prefix_cache_in_the_state_that_was_asked_for(state: str, hits: int, made: Any) -> None:
     made.scenario = {"workload": {"cache": state}}
-    tell(load(made, tokens=Tokens()), prefix_cache_queries=3000, prefix_cache_hits=hits)
+    report(load(made, tokens=Tokens()), prefix_cache_queries=3000, prefix_cache_hits=hits)
     assert [f.code for f in found(made)] == []
 
 
 def test_a_primed_cache_that_is_never_hit_is_noted(made: Any) -> None:
     made.scenario = {"workload": {"cache": "warm"}}
-    tell(load(made, tokens=Tokens()), prefix_cache_queries=3000, prefix_cache_hits=0)
+    report(load(made, tokens=Tokens()), prefix_cache_queries=3000, prefix_cache_hits=0)
     [finding] = found(made)
     assert (finding.code, finding.severity) == ("cache_state", "note")
 

@@ -160,7 +160,7 @@ def test_an_unknown_profile_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("ttft_median: 20\n", "profile.yaml:1: ttft_median: 20 is not a duration"),
         ("slotz: 3\n", "unknown key 'slotz', did you mean 'slots'"),
@@ -169,10 +169,10 @@ def test_an_unknown_profile_is_said() -> None:
     ],
 )
 def test_a_profile_that_is_wrong_is_said_with_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("profile.yaml").write_text(text)
     done = CliRunner().invoke(verb, ["profile.yaml"])
     assert isinstance(done.exception, BadInput)
-    assert said in str(done.exception)
+    assert message in str(done.exception)

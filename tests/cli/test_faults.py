@@ -16,7 +16,7 @@ from observatory.core.errors import EnvironmentFailed, ExitCode, Interrupted
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(28, "No space left on device", "/x/y"), "/x/y: No space left on device — free"),
         (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied — check who owns"),
@@ -31,10 +31,10 @@ from observatory.core.errors import EnvironmentFailed, ExitCode, Interrupted
         (pl.exceptions.ComputeError("No space left on device (os error 28)"), "os error 28"),
     ],
 )  # fmt: skip
-def test_what_this_machine_lacks_is_one_line(error: BaseException, said: str) -> None:
+def test_what_this_machine_lacks_is_one_line(error: BaseException, message: str) -> None:
     fault = environment_fault(error)
     assert fault is not None
-    assert said in str(fault)
+    assert message in str(fault)
     assert "\n" not in str(fault)
     assert fault.exit_code == ExitCode.TARGET_OR_ENVIRONMENT_FAILED
 

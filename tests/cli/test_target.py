@@ -119,7 +119,7 @@ def test_a_check_for_scripts(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fault", "said"),
+    ("arguments", "fault", "message"),
     [
         ([], BadInput, "name a target, or give --url"),
         (["my-emulated", "--url", "http://h/v1"], BadInput, "one of the two"),
@@ -130,8 +130,8 @@ def test_a_check_for_scripts(workspace: Path) -> None:
     ],
 )
 def test_what_cannot_be_checked_is_said(
-    workspace: Path, arguments: list[str], fault: type[Exception], said: str
+    workspace: Path, arguments: list[str], fault: type[Exception], message: str
 ) -> None:
     done = CliRunner().invoke(app, ["check", *arguments])
     assert isinstance(done.exception, fault)
-    assert said in str(done.exception)
+    assert message in str(done.exception)

@@ -6,7 +6,7 @@ from observatory.core.targets.model_names import same_model
 
 
 @pytest.mark.parametrize(
-    ("asked", "named"),
+    ("requested", "named"),
     [
         ("gpt-4o", "gpt-4o-2024-08-06"),
         ("gpt-4o-2024-08-06", "gpt-4o"),
@@ -31,12 +31,12 @@ from observatory.core.targets.model_names import same_model
         ("openrouter/auto", "anthropic/claude-sonnet-4"),
     ],
 )
-def test_the_same_model(asked: str, named: str) -> None:
-    assert same_model(asked, named)
+def test_the_same_model(requested: str, named: str) -> None:
+    assert same_model(requested, named)
 
 
 @pytest.mark.parametrize(
-    ("asked", "named"),
+    ("requested", "named"),
     [
         ("gpt-4o", "gpt-4o-mini"),
         ("gpt-4o", "gpt-4"),
@@ -50,5 +50,5 @@ def test_the_same_model(asked: str, named: str) -> None:
         ("qwen2.5-7b", "qwen2-7b"),
     ],
 )
-def test_another_model(asked: str, named: str) -> None:
-    assert not same_model(asked, named)
+def test_another_model(requested: str, named: str) -> None:
+    assert not same_model(requested, named)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"ttft_p95": "1ms"}, "ttft_p95 is below ttft_median"),
         ({"ttft_median": "0ms"}, "a ttft_median of zero needs a ttft_p95 of zero"),
@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
         ({"imitates": {"what": "x", "figures": ["a"], "source": "y", "date": "lately"}}, "date"),
     ],
 )
-def test_what_is_refused(fields: dict[str, Any], said: str) -> None:
+def test_what_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Profile.model_validate(fields)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_an_imitation_says_what_by_which_figures_from_where_and_when() -> None:

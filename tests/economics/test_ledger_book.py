@@ -27,7 +27,7 @@ for _row in ledger_book().rows:
 MOMENTS = st.datetimes(dt.datetime(2023, 1, 1), dt.datetime(2028, 1, 1), timezones=st.just(UTC))
 
 
-def _said(row: BookRow) -> tuple[Any, ...]:
+def _facts(row: BookRow) -> tuple[Any, ...]:
     return (
         row.service_tier,
         row.kind,
@@ -42,7 +42,7 @@ def test_tiers_dates_and_sizes_of_prompt_are_rows() -> None:
         rows = ledger_book().rows
     of = {name: [row for row in rows if row.model == name] for name in ("plain", "dated", "tiered")}
     begins = dt.date(2026, 10, 14)
-    assert [_said(row) for row in of["plain"]] == [
+    assert [_facts(row) for row in of["plain"]] == [
         (None, "input", 1.0, None, None),
         (None, "output", 2.0, None, None),
         ("priority", "input", 7.0, None, None),
@@ -52,7 +52,7 @@ def test_tiers_dates_and_sizes_of_prompt_are_rows() -> None:
     ]
     assert of["plain"][0].details == PriceDetails(not_counted=["web_searches_kcount"])
     march = dt.date(2026, 3, 1)
-    assert [_said(row) for row in of["dated"] if row.kind == "input"] == [
+    assert [_facts(row) for row in of["dated"] if row.kind == "input"] == [
         (None, "input", 9.0, None, march),
         (None, "input", 3.0, march, None),
     ]

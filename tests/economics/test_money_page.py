@@ -19,7 +19,7 @@ def number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def said(pattern: str) -> float:
+def stated(pattern: str) -> float:
     found = re.search(pattern, EXAMPLE)
     assert found is not None, pattern
     return number(found[1])
@@ -28,18 +28,18 @@ def said(pattern: str) -> float:
 def test_the_worked_example_is_what_the_code_says() -> None:
     replica = Replica(
         "own",
-        goodput_rps=said(r"([\d.]+) request/s within"),
-        usd_per_hour=said(r"([\d.]+) USD an hour"),
+        goodput_rps=stated(r"([\d.]+) request/s within"),
+        usd_per_hour=stated(r"([\d.]+) USD an hour"),
     )
     demand = Demand(
-        peak_to_mean=said(r"peak ([\d.]+) x"), spare_replicas=int(said(r", (\d) spare"))
+        peak_to_mean=stated(r"peak ([\d.]+) x"), spare_replicas=int(stated(r", (\d) spare"))
     )
-    price = said(r"bought \| ([\d.]+) USD a request")
+    price = stated(r"bought \| ([\d.]+) USD a request")
     found = break_even(replica, demand, price).at
-    assert found.requests_a_day == pytest.approx(said(r"break-even is ([\d,]+) requests"))
+    assert found.requests_a_day == pytest.approx(stated(r"break-even is ([\d,]+) requests"))
     (before,) = found.before
-    assert before.start == pytest.approx(said(r"from ([\d,]+) to"))
-    assert before.end == pytest.approx(said(r"from [\d,]+ to ([\d,]+) serving"))
+    assert before.start == pytest.approx(stated(r"from ([\d,]+) to"))
+    assert before.end == pytest.approx(stated(r"from [\d,]+ to ([\d,]+) serving"))
     steps = STEP.findall(EXAMPLE)
     assert len(steps) == 4
     for needed, spare, requests, serving, buying in steps:
@@ -47,7 +47,7 @@ def test_the_worked_example_is_what_the_code_says() -> None:
         assert int(spare) == demand.spare_replicas
         assert found.line.usd(number(requests)) == pytest.approx(number(serving))
         assert number(requests) * price == pytest.approx(number(buying))
-    never = break_even(replica, demand, said(r"At ([\d.]+) USD a request the")).at
+    never = break_even(replica, demand, stated(r"At ([\d.]+) USD a request the")).at
     assert never.requests_a_day is None
 
 

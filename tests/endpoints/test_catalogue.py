@@ -163,7 +163,7 @@ def test_openai_is_spoken_to_in_its_dialect_and_its_key_is_only_named(
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         (
             ApiTarget(kind="api", name="o", provider="openai", model="m"),
@@ -190,11 +190,11 @@ def test_openai_is_spoken_to_in_its_dialect_and_its_key_is_only_named(
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_started(
-    context: OpenContext, logs: Path, target: Any, said: str
+    context: OpenContext, logs: Path, target: Any, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         check_inputs(target)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         open_target(target, context)
     assert not logs.exists()
 
@@ -239,7 +239,7 @@ def test_an_ad_hoc_target_is_never_named_after_its_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("localhost:8000/v1", "not a URL of http or https — write it like http://host:8000/v1"),
         ("http:///v1", "not a URL"),
@@ -249,8 +249,8 @@ def test_an_ad_hoc_target_is_never_named_after_its_host() -> None:
         ("http://h/v1?key=1", "put query parameters under query:"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused(url: str, said: str) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+def test_a_url_that_cannot_be_used_is_refused(url: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
         ad_hoc_target(url, "m")
     assert "pw" not in str(caught.value)
 

@@ -48,7 +48,7 @@ def served(start_emulator: Start) -> Iterator[Callable[..., openai.OpenAI]]:
         client.close()
 
 
-def ask(client: openai.OpenAI, *, stream: bool = False, **more: Any) -> Any:
+def complete(client: openai.OpenAI, *, stream: bool = False, **more: Any) -> Any:
     return client.chat.completions.create(
         model="emulated-model", messages=MESSAGES, stream=stream, **more
     )
@@ -69,7 +69,7 @@ def test_its_status_errors_are_raised(
     client = served(faults={kind: 1.0})
     for stream in (False, True):
         with pytest.raises(error) as caught:
-            ask(client, stream=stream)
+            complete(client, stream=stream)
         assert caught.value.status_code == status
         assert caught.value.response.headers["server"] == "observatory-emulator"
 
@@ -80,7 +80,7 @@ def test_a_limit_is_told_in_headers_and_as_a_rate_limit_error(served: Any) -> No
     assert first.headers["x-ratelimit-limit-requests"] == "1"
     assert first.headers["x-ratelimit-remaining-requests"] == "0"
     with pytest.raises(openai.RateLimitError) as caught:
-        ask(few)
+        complete(few)
     assert (caught.value.code, caught.value.type) == ("rate_limit_exceeded", "requests")
     assert 1 <= int(caught.value.response.headers["retry-after"]) <= 60
 
@@ -88,7 +88,7 @@ def test_a_limit_is_told_in_headers_and_as_a_rate_limit_error(served: Any) -> No
 def test_an_error_inside_a_stream_is_an_api_error(served: Any) -> None:
     seen = []
     with pytest.raises(openai.APIError, match="in the middle of the answer"):
-        for event in ask(served(faults={"error_event": 1.0}), stream=True):
+        for event in complete(served(faults={"error_event": 1.0}), stream=True):
             seen.append(event)
     assert len(seen) >= 2
 
@@ -98,14 +98,14 @@ def test_a_broken_connection_raises_in_the_stream(served: Any, kind: str) -> Non
     client = served(timeout=1.0, faults={kind: 1.0, "stall_for": "20s"})
     seen = []
     with pytest.raises((httpx2.TransportError, openai.APIConnectionError)):
-        for event in ask(client, stream=True):
+        for event in complete(client, stream=True):
             seen.append(event)
     assert len(seen) >= 2
 
 
 def test_what_is_no_http_is_a_connection_error(served: Any) -> None:
     with pytest.raises(openai.APIConnectionError):
-        ask(served(faults={"garbage_http": 1.0}))
+        complete(served(faults={"garbage_http": 1.0}))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_what_is_no_http_is_a_connection_error(served: Any) -> None:
 )
 def test_every_shape_is_accepted(served: Any, shape: dict[str, Any]) -> None:
     client = served(shape=shape)
-    events = list(ask(client, stream=True, stream_options={"include_usage": True}))
+    events = list(complete(client, stream=True, stream_options={"include_usage": True}))
     text = "".join(e.choices[0].delta.content or "" for e in events if e.choices)
     assert len(text.split()) == 6
     usages = [event.usage for event in events if event.usage is not None]
     assert usages[-1].completion_tokens == 6
-    whole = ask(client)
+    whole = complete(client)
     assert len(whole.choices[0].message.content.split()) == 6
     assert whole.usage.completion_tokens == 6
 
@@ -135,12 +135,12 @@ def test_tool_calls_are_accepted(served: Any) -> None:
     client = served(shape={"answer": "tool_call"})
     calls = [
         event.choices[0].delta.tool_calls[0]
-        for event in ask(client, stream=True)
+        for event in complete(client, stream=True)
         if event.choices and event.choices[0].delta.tool_calls
     ]
     assert calls[0].function.name == "look_up"
     arguments = "".join(call.function.arguments for call in calls)
-    [call] = ask(client).choices[0].message.tool_calls
+    [call] = complete(client).choices[0].message.tool_calls
     for text in (arguments, call.function.arguments):
         assert len(json.loads(text)["query"].split()) == 5
 
@@ -148,11 +148,11 @@ def test_tool_calls_are_accepted(served: Any) -> None:
 def test_reasoning_comes_under_the_name_that_is_asked_for(served: Any) -> None:
     thinks = {"tokens_median": 4, "tokens_p95": 4, "stream": "reasoning_content"}
     client = served(reasoning=thinks)
-    events = list(ask(client, stream=True))
+    events = list(complete(client, stream=True))
     pieces = [(event.choices[0].delta.model_extra or {}) for event in events if event.choices]
     thoughts = "".join(piece.get("reasoning_content") or "" for piece in pieces)
     assert len(thoughts.split()) == 4
-    usage = ask(client).usage
+    usage = complete(client).usage
     assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (10, 4)
 
 
@@ -170,8 +170,8 @@ def test_reasoning_comes_under_the_name_that_is_asked_for(served: Any) -> None:
 )
 def test_its_counters_are_what_true_usage_says(served: Any, profile: dict[str, Any]) -> None:
     client = served(**profile)
-    *_, last = ask(client, stream=True, stream_options={"include_usage": True})
-    usages = [last.usage, ask(client).usage]
+    *_, last = complete(client, stream=True, stream_options={"include_usage": True})
+    usages = [last.usage, complete(client).usage]
     with urllib.request.urlopen(str(client.base_url).replace("/v1/", "/metrics")) as answer:
         page = answer.read().decode()
     counted = translate(of_target(read_page(page, NAMES.__contains__), ""))

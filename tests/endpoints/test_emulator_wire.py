@@ -15,7 +15,9 @@ from observatory.emulator.requests import (
 CHAT = "/v1/chat/completions"
 
 
-def ask(body: Any, path: str = CHAT, method: str = "POST", **options: Any) -> ParsedRequest | Reply:
+def parsed(
+    body: Any, path: str = CHAT, method: str = "POST", **options: Any
+) -> ParsedRequest | Reply:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"model": "m", "key": None} | options
     return understand(method, path, fields.pop("authorization", ""), data, **fields)
@@ -38,7 +40,7 @@ def test_a_chat_is_understood() -> None:
             {"role": "assistant", "content": None},
         ],
     )
-    assert ask(body) == ParsedRequest(
+    assert parsed(body) == ParsedRequest(
         kind="chat",
         text="Be brief.\nHello\n",
         stream=True,
@@ -49,19 +51,19 @@ def test_a_chat_is_understood() -> None:
 
 
 def test_a_completion_is_understood() -> None:
-    requested = ask({"model": "m", "prompt": "def f():"}, "/v1/completions")
+    requested = parsed({"model": "m", "prompt": "def f():"}, "/v1/completions")
     assert requested == ParsedRequest("completions", "def f():", False, False, None, False)
 
 
 def test_a_prompt_can_be_a_list_of_one_or_of_token_ids() -> None:
     for prompt, text in ((["def f():"], "def f():"), ([12, 7, 99], "12 7 99")):
-        requested = ask({"model": "m", "prompt": prompt}, "/v1/completions")
+        requested = parsed({"model": "m", "prompt": prompt}, "/v1/completions")
         assert isinstance(requested, ParsedRequest)
         assert requested.text == text
 
 
 def test_the_newer_name_of_the_limit_wins() -> None:
-    requested = ask(chat(max_tokens=3, max_completion_tokens=9))
+    requested = parsed(chat(max_tokens=3, max_completion_tokens=9))
     assert isinstance(requested, ParsedRequest)
     assert requested.limit == 9
 
@@ -88,7 +90,7 @@ def test_the_newer_name_of_the_limit_wins() -> None:
     ],
 )
 def test_what_is_refused(status: int, code: str | None, request_: dict[str, Any]) -> None:
-    reply = ask(**request_)
+    reply = parsed(**request_)
     assert isinstance(reply, Reply)
     assert reply.status == status
     error = json.loads(reply.body)["error"]
@@ -98,17 +100,17 @@ def test_what_is_refused(status: int, code: str | None, request_: dict[str, Any]
 
 
 def test_the_right_key_is_taken() -> None:
-    assert isinstance(ask(chat(), key="right", authorization="Bearer right"), ParsedRequest)
+    assert isinstance(parsed(chat(), key="right", authorization="Bearer right"), ParsedRequest)
 
 
 def test_models_are_listed_and_health_needs_no_key() -> None:
-    listed = ask(b"", "/v1/models", "GET")
+    listed = parsed(b"", "/v1/models", "GET")
     assert isinstance(listed, Reply)
     assert [model["id"] for model in json.loads(listed.body)["data"]] == ["m"]
-    one = ask(b"", "/v1/models/m", "GET")
+    one = parsed(b"", "/v1/models/m", "GET")
     assert isinstance(one, Reply)
     assert json.loads(one.body)["id"] == "m"
-    health = ask(b"", "/health", "GET", key="right")
+    health = parsed(b"", "/health", "GET", key="right")
     assert isinstance(health, Reply)
     assert health.status == 200
 

@@ -162,7 +162,7 @@ def test_usage_that_is_wrong_or_never_told(wire: WireName) -> None:
     assert (never.outcome, never.tokens.prompt, never.tokens.output_from) == ("ok", None, "events")
 
 
-def ask(path: str, body: Any, **fields: Any) -> ParsedRequest | Reply:
+def parsed(path: str, body: Any, **fields: Any) -> ParsedRequest | Reply:
     return understand(
         "POST",
         path,
@@ -180,16 +180,18 @@ def test_requests_are_understood_and_refused_by_their_own_rules() -> None:
     ]
     talk = [{"role": "user", "content": parts}, {"role": "user", "content": result}]
     body = {"model": "m", "max_tokens": 5, "system": "a", "messages": talk, "stream": True}
-    assert ask("/v1/messages", body) == ParsedRequest("messages", "a\nb\nc", True, True, 5, False)
+    assert parsed("/v1/messages", body) == ParsedRequest(
+        "messages", "a\nb\nc", True, True, 5, False
+    )
     items = [
         {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
         {"type": "function_call_output", "call_id": "c", "output": "d"},
     ]
     body = {"model": "m", "instructions": "a", "input": items, "max_output_tokens": 9}
-    assert ask("/v1/responses", body) == ParsedRequest(
+    assert parsed("/v1/responses", body) == ParsedRequest(
         "responses", "a\nb\nd", False, True, 9, False
     )
-    assert ask("/v1/responses", {"model": "m", "input": "x y"}) == ParsedRequest(
+    assert parsed("/v1/responses", {"model": "m", "input": "x y"}) == ParsedRequest(
         "responses", "x y", False, True, None, False
     )
     for path, wrong, status in (
@@ -198,7 +200,7 @@ def test_requests_are_understood_and_refused_by_their_own_rules() -> None:
         ("/v1/responses", {"model": "m"}, 400),
         ("/v1/responses", {"model": "other", "input": "x"}, 404),
     ):
-        reply = ask(path, wrong)
+        reply = parsed(path, wrong)
         assert isinstance(reply, Reply) and reply.status == status
 
 

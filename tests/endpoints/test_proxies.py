@@ -108,7 +108,7 @@ def test_what_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("socks5://u:canary@one:1", "SOCKS"),
         ("socks5h://one:1", "SOCKS"),
@@ -119,10 +119,10 @@ def test_what_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://", "not an HTTP proxy"),
     ],
 )
-def test_what_is_no_http_proxy_is_refused_without_its_password(url: str, said: str) -> None:
+def test_what_is_no_http_proxy_is_refused_without_its_password(url: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
         proxy_of(to(), {"HTTPS_PROXY": url})
-    assert said in str(caught.value) and "https_proxy" in str(caught.value)
+    assert message in str(caught.value) and "https_proxy" in str(caught.value)
     assert "canary" not in str(caught.value) and caught.value.fix
     assert proxy_of(to(), {"HTTPS_PROXY": url, "NO_PROXY": "*"}) is None
 

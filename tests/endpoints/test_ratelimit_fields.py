@@ -59,7 +59,7 @@ def test_a_refusal_waits_for_the_policy_that_refused(
 
 
 @pytest.mark.parametrize(
-    ("headers", "said"),
+    ("headers", "expected"),
     [
         (
             {"RateLimit": '"burst";r=50;t=3, "daily";r=10;t=600', "RateLimit-Policy": POLICY},
@@ -109,8 +109,8 @@ def test_a_refusal_waits_for_the_policy_that_refused(
         ({"RateLimit-Policy": '"a";q=0;w=60, "b";q=9;w=0'}, {}),
     ],
 )
-def test_every_unit_has_its_own_limits(headers: dict[str, str], said: dict[str, Any]) -> None:
-    assert rate_limit_headers(headers, unix_s=0.0) == RateLimitHeaders(**said)
+def test_every_unit_has_its_own_limits(headers: dict[str, str], expected: dict[str, Any]) -> None:
+    assert rate_limit_headers(headers, unix_s=0.0) == RateLimitHeaders(**expected)
 
 
 def test_both_fields_are_joined_by_their_names() -> None:

@@ -45,7 +45,7 @@ def served(folder: Path, name: str = "a", **more: object) -> Iterator[tuple[int,
         child.close()
 
 
-def ask(port: int, requests: int = 1) -> tuple[list[bytes], list[int]]:
+def request(port: int, requests: int = 1) -> tuple[list[bytes], list[int]]:
     """The bytes of so many answers on one connection, by the read, and when each read returned."""
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nCONTENT-LENGTH: 2\r\n\r\n"
     reads, times = [], []
@@ -83,7 +83,7 @@ def test_every_event_is_a_write_of_its_own() -> None:
 def test_events_come_in_order_never_before_their_instant(tmp_path: Path) -> None:
     began = time.monotonic_ns()
     with served(tmp_path) as (port, report):
-        reads, times = ask(port)
+        reads, times = request(port)
     assert b"".join(reads) == b"".join(answer_writes(5))
     assert times[-1] - began >= 5_000_000 + 4 * 2_000_000
     seconds = read_seconds(report)
@@ -95,7 +95,7 @@ def test_events_come_in_order_never_before_their_instant(tmp_path: Path) -> None
 
 def test_requests_on_one_connection_are_answered_one_after_another(tmp_path: Path) -> None:
     with served(tmp_path, gap_ns=0, first_ns=0) as (port, report):
-        reads, _ = ask(port, requests=3)
+        reads, _ = request(port, requests=3)
     assert b"".join(reads) == b"".join(answer_writes(5)) * 3
     last = read_seconds(report)[-1]
     assert (last.requests, last.events) == (3, 15)
@@ -103,13 +103,13 @@ def test_requests_on_one_connection_are_answered_one_after_another(tmp_path: Pat
 
 def test_an_answer_larger_than_the_kernels_buffer_arrives_whole(tmp_path: Path) -> None:
     with served(tmp_path, tokens=40_000, gap_ns=0) as (port, _):
-        reads, _ = ask(port)
+        reads, _ = request(port)
     assert b"".join(reads) == b"".join(answer_writes(40_000))
 
 
 def test_what_is_behind_its_instant_is_counted(tmp_path: Path) -> None:
     with served(tmp_path, late_ns=-1) as (port, report):
-        ask(port)
+        request(port)
     assert read_seconds(report)[-1].late == 5
 
 
@@ -118,7 +118,7 @@ def test_a_client_that_leaves_harms_nobody(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
             sock.recv(1)
-        ask(port)
+        request(port)
     assert read_seconds(report)[-1].requests == 2
 
 
@@ -145,7 +145,7 @@ def test_several_servers_share_a_port_and_a_taken_one_is_said(tmp_path: Path) ->
         served(tmp_path, "second", shared=True, port=port) as (same, _),
     ):
         assert same == port
-        ask(port)
+        request(port)
         with (
             pytest.raises(EnvironmentFailed, match="cannot listen"),
             served(tmp_path, "third", port=port),

@@ -61,7 +61,7 @@ def message(*content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def said(text: str) -> dict[str, Any]:
+def text_event(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": []}
 
 
@@ -97,7 +97,7 @@ TEXT = [
         "item_id": "msg_67c9",
         "output_index": 0,
         "content_index": 0,
-        "part": said(""),
+        "part": text_event(""),
     },
     text_delta("Hi"),
     text_delta(" there"),
@@ -110,7 +110,7 @@ TEXT = [
         "text": "Hi there!",
         "logprobs": [],
     },
-    closed(output=[message(said("Hi there!"))], usage=usage(37, 4, cached=16)),
+    closed(output=[message(text_event("Hi there!"))], usage=usage(37, 4, cached=16)),
 ]
 
 
@@ -287,7 +287,7 @@ def test_a_whole_answer() -> None:
     }
     body = response(
         "completed",
-        output=[reasoning, message(said("Hi"), said(" you")), call],
+        output=[reasoning, message(text_event("Hi"), text_event(" you")), call],
         usage=usage(9, 30, reasoning=20),
     )
     Response.model_validate(body)

@@ -28,7 +28,7 @@ def refusal(*headers: str, body: Any = b"", status: int = 429) -> ResponseReader
     return response
 
 
-def asked(*headers: str, unix_s: float = NOW_S - 500, **more: Any) -> float | None:
+def wait_of(*headers: str, unix_s: float = NOW_S - 500, **more: Any) -> float | None:
     return stated_wait_s(refusal(*headers, **more), unix_s)
 
 
@@ -65,7 +65,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_a_date_is_utc_and_counts_from_the_services_own_clock(date: str, reference: str) -> None:
     headers = [reference] if reference else []
     own_clock_s = NOW_S - 500 if reference else NOW_S
-    assert asked(f"Retry-After: {date}", *headers, unix_s=own_clock_s) == 30.0
+    assert wait_of(f"Retry-After: {date}", *headers, unix_s=own_clock_s) == 30.0
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_date_is_utc_and_counts_from_the_services_own_clock(date: str, referen
     ],
 )  # fmt: skip
 def test_headers(headers: list[str], seconds: float | None) -> None:
-    assert asked(*headers) == seconds
+    assert wait_of(*headers) == seconds
 
 
 def info(delay: Any) -> dict[str, Any]:
@@ -217,20 +217,20 @@ def info(delay: Any) -> dict[str, Any]:
     ],
 )
 def test_bodies(body: Any, seconds: float | None) -> None:
-    assert asked(body=body, unix_s=NOW_S) == seconds
+    assert wait_of(body=body, unix_s=NOW_S) == seconds
 
 
 def test_a_header_wins_over_the_body_and_the_body_over_the_limits() -> None:
-    assert asked("Retry-After: 2", body=info("39s")) == 2.0
-    assert asked("llm_provider-retry-after: 3", body=info("39s")) == 3.0
-    assert asked("x-ratelimit-reset: 50", body=info("39s")) == 39.0
+    assert wait_of("Retry-After: 2", body=info("39s")) == 2.0
+    assert wait_of("llm_provider-retry-after: 3", body=info("39s")) == 3.0
+    assert wait_of("x-ratelimit-reset: 50", body=info("39s")) == 39.0
 
 
 @pytest.mark.parametrize(
     ("status", "seconds"), [(429, 39.0), (503, 39.0), (529, 39.0), (400, None), (200, None)]
 )
 def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None) -> None:
-    assert asked(body=info("39s"), status=status) == seconds
+    assert wait_of(body=info("39s"), status=status) == seconds
     assert stated_wait_s(refusal(body=info("39s"), status=status), NOW_S, refused=True) == 39.0
 
 
@@ -294,7 +294,7 @@ def test_words(words: str, seconds: float | None) -> None:
 @pytest.mark.parametrize("text", ["retry " * 9000, "wait 1" * 9000, "1h, " * 9000, "a-" * 30_000])
 def test_a_long_text_is_soon_read(text: str) -> None:
     began = time.process_time()
-    assert asked(body=text.encode()) in (None, 1.0)
+    assert wait_of(body=text.encode()) in (None, 1.0)
     assert time.process_time() - began < 5
 
 
@@ -302,7 +302,7 @@ def test_a_long_text_is_soon_read(text: str) -> None:
 def test_no_text_raises(text: str) -> None:
     wait_in_words_s(text, NOW_S)
     duration_s(text)
-    asked(body=text.encode("utf-8", "replace"))
+    wait_of(body=text.encode("utf-8", "replace"))
 
 
 def test_what_a_gateway_passes_on_of_limits_is_kept_and_the_rest_is_not() -> None:

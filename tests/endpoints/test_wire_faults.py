@@ -137,15 +137,15 @@ def test_an_http_status_names_itself(status: str, lines: list[str], outcome: str
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"),
+    ("message", "outcome"),
     [
         ("loading, try again in 20 seconds", "throttled"),
         ("loading, try again later", "error"),
         ("overloaded, it took 20 seconds", "error"),
     ],
 )
-def test_a_503_that_asks_for_a_wait_in_its_body_is_a_limit(said: str, outcome: str) -> None:
-    attempt = read(whole({"error": said}, status="503 Service Unavailable")).attempt
+def test_a_503_that_asks_for_a_wait_in_its_body_is_a_limit(message: str, outcome: str) -> None:
+    attempt = read(whole({"error": message}, status="503 Service Unavailable")).attempt
     assert attempt.outcome == outcome
     assert attempt.retry_after_s == (20.0 if outcome == "throttled" else None)
 

@@ -333,9 +333,9 @@ KNOWN: list[tuple[list[dict[str, Any]], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("cells", "said"), KNOWN, ids=range(len(KNOWN)))
-def test_confounding_known_answers(cells: list[dict[str, Any]], said: list[str]) -> None:
-    assert confounding(cells) == said
+@pytest.mark.parametrize(("cells", "expected"), KNOWN, ids=range(len(KNOWN)))
+def test_confounding_known_answers(cells: list[dict[str, Any]], expected: list[str]) -> None:
+    assert confounding(cells) == expected
 
 
 def test_three_factors_that_only_together_decide_each_other_are_told() -> None:

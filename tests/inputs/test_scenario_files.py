@@ -42,7 +42,7 @@ def test_a_scenario_is_read_with_its_defaults(write, workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "mistake", "said"),
+    ("line", "mistake", "message"),
     [
         ("  kind: tasks", "  kind: task",
          "mine.yaml:3: workload.kind: 'task' is not allowed, did you mean 'tasks'? "
@@ -122,11 +122,11 @@ def test_a_scenario_is_read_with_its_defaults(write, workspace) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_line_path_and_what_is_allowed(
-    write, workspace, line: str, mistake: str, said: str
+    write, workspace, line: str, mistake: str, message: str
 ) -> None:
     assert line in GOOD
     assert _refusal(write(GOOD.replace(line, mistake, 1)), workspace).startswith(
-        f"scenarios/{said}"
+        f"scenarios/{message}"
     )
 
 
@@ -158,7 +158,7 @@ stages: [{concurrency: 1}]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("", "", "mine.yaml:4: workload.prompt_tokens: high is below low"),
         ("distribution: uniform", "distribution: normal",
@@ -168,10 +168,10 @@ stages: [{concurrency: 1}]
          "mine.yaml:2: workload: max_tokens is drawn from output_tokens here"),
     ],
 )  # fmt: skip
-def test_impossible_lengths_are_refused(write, workspace, old: str, new: str, said: str) -> None:
+def test_impossible_lengths_are_refused(write, workspace, old: str, new: str, message: str) -> None:
     text = SYNTHETIC.replace(old, new, 1) if old else SYNTHETIC
     refusal = _refusal(write(text), workspace)
-    assert f"scenarios/{said}" in refusal
+    assert f"scenarios/{message}" in refusal
 
 
 TARGETS = """
@@ -218,7 +218,7 @@ def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("{name: a, kind: lamacpp}",
          "mine.yaml:10: targets[0].kind: 'lamacpp' is not allowed, did you mean 'llamacpp'? "
@@ -257,9 +257,9 @@ def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
          "billing: tokens}", "mine.yaml:10: targets[0]: rate is for billing: hours"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_target_is_told_once(write, workspace, target: str, said: str) -> None:
+def test_a_mistake_in_a_target_is_told_once(write, workspace, target: str, message: str) -> None:
     refusal = _refusal(write(f"{GOOD}targets:\n  - {target}\n"), workspace)
-    assert refusal.startswith(f"scenarios/{said}")
+    assert refusal.startswith(f"scenarios/{message}")
     assert "\n" not in refusal
 
 
@@ -387,7 +387,7 @@ def test_a_probes_paths_count_from_the_scenarios_file(write, workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "expected"),
     [
         (
             "https://gpu1:9410",
@@ -408,9 +408,9 @@ def test_a_probes_paths_count_from_the_scenarios_file(write, workspace) -> None:
         ("token_file: token.txt", "token: abc", "unknown key 'token'"),
     ],
 )
-def test_a_probe_that_cannot_be_is_refused(write, workspace, old, new, said) -> None:
+def test_a_probe_that_cannot_be_is_refused(write, workspace, old, new, expected) -> None:
     refusal = _refusal(write(GOOD + PROBE.replace(old, new)), workspace)
-    assert said in refusal
+    assert expected in refusal
     assert "secret" not in refusal
 
 

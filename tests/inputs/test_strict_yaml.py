@@ -56,7 +56,7 @@ def test_an_alias_stands_for_its_anchor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "f:1: the file is empty"),
         ("# only a comment\n", "f:1: the file is empty"),
@@ -83,10 +83,10 @@ def test_an_alias_stands_for_its_anchor() -> None:
         ("[" * 3000, "f:1: not YAML: nested too deep"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_line(text: str, said: str) -> None:
+def test_what_cannot_be_read_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_yaml(text, "f")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_small_file_cannot_unfold_into_gigabytes() -> None:

@@ -103,12 +103,12 @@ def start(words: list[str], results: Path) -> Manifest:
     return judged(results, output)
 
 
-def judged(results: Path, said: str) -> Manifest:
+def judged(results: Path, message: str) -> Manifest:
     """Return the manifest of the last run."""
     folders = sorted((results / "runs").glob("*"))
-    assert folders, said
+    assert folders, message
     manifest = read_manifest(folders[-1])
-    assert manifest.verdict is not None, said
+    assert manifest.verdict is not None, message
     return manifest
 
 

@@ -42,8 +42,8 @@ def event_without_end(sock: Any, seen: Seen) -> None:
         sock.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
 
 
-def outcome(told: RequestOutcome) -> tuple[Any, ...]:
-    attempt = told.attempt
+def outcome(expected: RequestOutcome) -> tuple[Any, ...]:
+    attempt = expected.attempt
     return attempt.outcome, attempt.error_kind, attempt.http_status
 
 

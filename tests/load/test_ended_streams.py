@@ -95,9 +95,9 @@ HELD: dict[str, Behaviour] = {
 }
 
 
-def told_of(told: RequestOutcome) -> tuple[Any, ...]:
-    attempt = told.attempt
-    return attempt.outcome, attempt.error_text, told.text, attempt.saw_done
+def told_of(expected: RequestOutcome) -> tuple[Any, ...]:
+    attempt = expected.attempt
+    return attempt.outcome, attempt.error_text, expected.text, attempt.saw_done
 
 
 @pytest.mark.usefixtures("either_way")

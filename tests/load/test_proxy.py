@@ -39,8 +39,8 @@ def secured(folder: Path) -> tuple[ssl.SSLContext, str]:
     return context, authority.bundle
 
 
-def where(told: RequestOutcome) -> tuple[Any, ...]:
-    attempt = told.attempt
+def where(expected: RequestOutcome) -> tuple[Any, ...]:
+    attempt = expected.attempt
     return attempt.outcome, attempt.error_phase, attempt.error_kind
 
 

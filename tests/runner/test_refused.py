@@ -21,7 +21,7 @@ STOPPED = {"reason": "crashed", "detail": REFUSED_ALIKE}
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("ends", "message"),
     [
         ([end(1, 1)], "the only request was refused: HTTP 400: no seed here — leave"),
         ([end(7, 7), end(0, 0, 0)], "all 7 requests were refused alike: HTTP 400"),
@@ -42,14 +42,14 @@ STOPPED = {"reason": "crashed", "detail": REFUSED_ALIKE}
         ([end(7, 7, reason="crashed", detail="the disk is full")], None),
     ],
 )
-def test_a_stage_in_which_all_was_refused(ends: list[WorkerEnd], said: str | None) -> None:
+def test_a_stage_in_which_all_was_refused(ends: list[WorkerEnd], message: str | None) -> None:
     reason = refused_alike(ends)
-    if said is None:
+    if message is None:
         assert reason is None
     else:
         assert reason is not None
         assert reason.startswith("refused_alike: ")
-        assert said in reason
+        assert message in reason
         assert reason.endswith("stop_on_refusals: false measures nevertheless")
 
 

@@ -25,7 +25,7 @@ def row(settings: Any = None, **changes: Any) -> RunRow:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"engine": "vllm", "engine_distribution": THIRD_PARTY}, SAID),
         ({"engine": "vllm", "engine_distribution": "vllm 0.33.0"}, "vllm 0.33.0"),
@@ -45,9 +45,9 @@ def row(settings: Any = None, **changes: Any) -> RunRow:
     ],
 )
 def test_an_engine_is_named_with_the_truth_about_its_build(
-    changes: dict[str, Any], said: str | None
+    changes: dict[str, Any], message: str | None
 ) -> None:
-    assert engine_name(row(**changes)) == said
+    assert engine_name(row(**changes)) == message
 
 
 def test_the_block_has_what_is_known_and_nothing_else() -> None:

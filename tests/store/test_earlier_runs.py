@@ -33,7 +33,7 @@ def take_in(space: Workspace, run_id: str, created: str, n: int = FEWEST, **more
     ingest(space, folder, stage_rows)
 
 
-def ask(space: Workspace, **more: Any) -> Any:
+def figures_of(space: Workspace, **more: Any) -> Any:
     given: dict[str, Any] = {
         "target": "emulated-api", "kind": "emulated", "model": "stand-in",
         "workload": WORKLOAD, "items_sha256": "abc",
@@ -42,7 +42,7 @@ def ask(space: Workspace, **more: Any) -> Any:
 
 
 def test_without_a_database_there_is_no_history(workspace: Workspace) -> None:
-    assert ask(workspace) is None
+    assert figures_of(workspace) is None
 
 
 def test_the_latest_comparable_run_speaks(stocked: Workspace) -> None:
@@ -54,7 +54,7 @@ def test_the_latest_comparable_run_speaks(stocked: Workspace) -> None:
     )
     bad = Verdict("invalid", ["no_requests"], "invalid")
     take_in(stocked, "bad", "2026-11-05T00:00:00Z", verdict=bad)
-    found = ask(stocked)
+    found = figures_of(stocked)
     assert (found.whole.run_id, found.whole.n) == ("new", FEWEST + 2)
     assert found.whole.duration_s.low <= found.whole.duration_s.expected
     with connect(stocked) as connection:
@@ -77,8 +77,8 @@ def test_another_target_or_workload_says_nothing(
     stocked: Workspace, differs: dict[str, Any]
 ) -> None:
     take_in(stocked, "run", "2026-11-01T00:00:00Z")
-    assert ask(stocked) is not None and ask(stocked, model=None) is not None
-    assert ask(stocked, **differs) is None
+    assert figures_of(stocked) is not None and figures_of(stocked, model=None) is not None
+    assert figures_of(stocked, **differs) is None
 
 
 def test_usage_that_is_not_there_is_not_made_up(stocked: Workspace) -> None:
@@ -89,5 +89,5 @@ def test_usage_that_is_not_there_is_not_made_up(stocked: Workspace) -> None:
         for n in range(FEWEST)
     ]
     ingest(stocked, sealed_run(stocked, made, records), stage_rows)
-    found = ask(stocked)
+    found = figures_of(stocked)
     assert found.whole.prompt_tokens is None and found.whole.output_tokens is None

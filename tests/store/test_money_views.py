@@ -70,7 +70,7 @@ def joules(stage: int | None, scope: str, energy_j: float | None, **fields: Any)
     return EnergyRow(**(given | fields))
 
 
-def ask(workspace: Workspace, query: str) -> list[dict[str, Any]]:
+def query_rows(workspace: Workspace, query: str) -> list[dict[str, Any]]:
     with connect(workspace, read_only=True) as connection:
         return rows_of(connection, query)
 
@@ -90,13 +90,15 @@ def priced(workspace: Workspace, price: Any, energy: list[EnergyRow]) -> None:
 
 
 def sums(workspace: Workspace) -> dict[str, float]:
-    rows = ask(workspace, "SELECT accounting, sum(usd) AS usd FROM cost_components GROUP BY ALL")
+    rows = query_rows(
+        workspace, "SELECT accounting, sum(usd) AS usd FROM cost_components GROUP BY ALL"
+    )
     return {row["accounting"]: row["usd"] for row in rows}
 
 
 def metric(workspace: Workspace, name: str) -> dict[str, Any]:
     query = f"SELECT value, reason FROM stage_metrics WHERE metric = '{name}'"
-    return ask(workspace, query)[0]
+    return query_rows(workspace, query)[0]
 
 
 def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Workspace) -> None:
@@ -114,7 +116,7 @@ def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Work
     found = sums(stocked)
     assert found["reservation"] == pytest.approx(metric(stocked, "cost_usd")["value"])
     assert found["usage"] == pytest.approx(metric(stocked, "usage_cost_usd")["value"])
-    rows = ask(
+    rows = query_rows(
         stocked,
         "SELECT component, quantity, unit, usd_per_unit, basis, source FROM cost_components"
         " WHERE accounting = 'reservation' ORDER BY component",
@@ -130,8 +132,8 @@ def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Work
     assert rows[0]["usd_per_unit"] == 0.75
     assert rows[3]["quantity"] == pytest.approx(7000 / 3.6e6)
     assert rows[3]["source"] == "utility; energy: nvml"
-    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
-    assert ask(stocked, "SELECT usd_per_million('run-1', 'usage') AS usd") == [{"usd": None}]
+    assert query_rows(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+    assert query_rows(stocked, "SELECT usd_per_million('run-1', 'usage') AS usd") == [{"usd": None}]
     for name in ("usd_per_million_output", "usage_usd_per_million_tokens"):
         few = metric(stocked, name)
         assert (few["value"], few["reason"]) == (None, "sample_floor"), "fewer than 30 requests"
@@ -141,20 +143,20 @@ def test_electricity_that_is_missing_is_a_null_component_with_its_reason(
     stocked: Workspace,
 ) -> None:
     priced(stocked, OWNED, [joules(0, "gpu", None, reason="gpu is lost")])
-    rows = ask(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
+    rows = query_rows(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
     assert {(row["accounting"], row["usd"], row["reason"]) for row in rows} == {
         ("reservation", None, "gpu is lost"),
         ("usage", None, "gpu is lost"),
     }
     assert sums(stocked)["reservation"] == pytest.approx(metric(stocked, "cost_usd")["value"])
     assert metric(stocked, "cost_usd")["reason"] == "electricity_not_known"
-    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+    assert query_rows(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
 
 
 def test_energy_that_fails_a_gate_prices_nothing(stocked: Workspace) -> None:
     """A window of 7 s is too short for readings, and by their coverage these are readings."""
     priced(stocked, OWNED, [joules(0, "gpu", 7000.0, coverage_fraction=1.0)])
-    rows = ask(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
+    rows = query_rows(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
     assert {row["component"] for row in rows} == {"electricity"}
     assert all(row["reason"].startswith("energy_window") for row in rows)
 
@@ -164,19 +166,19 @@ def test_costs_of_a_database_from_before_they_were_stored_come_with_the_next_ing
 ) -> None:
     priced(stocked, OWNED, [joules(0, "gpu", 7000.0), joules(None, "gpu", 400.0)])
     query = "FROM cost_components ORDER BY ALL"
-    stored = ask(stocked, query)
+    stored = query_rows(stocked, query)
     with duckdb.connect(str(stocked.database)) as connection:
         connection.execute("DROP TABLE stage_costs")
         connection.execute("DROP TABLE billed_tokens")
         connection.execute("UPDATE schema_version SET version = 6")
     assert ingest_pending(stocked, run_figures).ingested == ("run-1",)
-    assert ask(stocked, query) == stored
+    assert query_rows(stocked, query) == stored
     assert {row["accounting"] for row in stored} == {"reservation", "usage"}
 
 
 def test_a_rented_hour_is_one_component(stocked: Workspace) -> None:
     priced(stocked, RENTED, [joules(0, "gpu", 7000.0)])
-    rows = ask(stocked, "FROM cost_components ORDER BY accounting")
+    rows = query_rows(stocked, "FROM cost_components ORDER BY accounting")
     assert [(row["accounting"], row["component"]) for row in rows] == [
         ("reservation", "accelerators"),
         ("usage", "accelerators"),
@@ -189,10 +191,12 @@ def test_tokens_add_up_to_what_was_charged(stocked: Workspace) -> None:
     priced(stocked, None, [])
     found = sums(stocked)
     assert found == {"tokens": pytest.approx(metric(stocked, "cost_usd")["value"])}
-    kinds = ask(stocked, "SELECT component, quantity, usd FROM cost_components ORDER BY component")
+    kinds = query_rows(
+        stocked, "SELECT component, quantity, usd FROM cost_components ORDER BY component"
+    )
     assert [row["component"] for row in kinds] == ["input", "output"]
     assert kinds[0]["usd"] == pytest.approx(kinds[0]["quantity"] * 1.0)
-    few = ask(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")
+    few = query_rows(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")
     assert few == [{"usd": None}]
     assert metric(stocked, "usd_per_million_tokens")["reason"] == "sample_floor"
 
@@ -206,9 +210,11 @@ def test_a_million_tokens_are_priced_from_thirty_requests_on(stocked: Workspace)
     """As the stage's own figures have it: 100 prompt and 4 output tokens at 1 and 10 dollars a million."""
     ingest(stocked, sealed_run(stocked, manifest(energy=[]), thirty()), run_figures)
     for of, name in (("all", "usd_per_million_tokens"), ("output", "usd_per_million_output")):
-        (found,) = ask(stocked, f"SELECT usd_per_million('run-1', of_tokens := '{of}') AS usd")
+        (found,) = query_rows(
+            stocked, f"SELECT usd_per_million('run-1', of_tokens := '{of}') AS usd"
+        )
         assert found["usd"] == pytest.approx(metric(stocked, name)["value"])
-    (run,) = ask(stocked, "FROM money_per_run")
+    (run,) = query_rows(stocked, "FROM money_per_run")
     assert run["usd_per_request"] == pytest.approx(140e-6)
     assert (run["usd_per_request_low"], run["usd_per_request_reason"]) == (None, "no_spread")
     assert (run["requests"], run["prompt_tokens"], run["output_tokens"]) == (40, 100, 4)
@@ -216,11 +222,11 @@ def test_a_million_tokens_are_priced_from_thirty_requests_on(stocked: Workspace)
 
 def test_three_requests_price_nothing(stocked: Workspace) -> None:
     priced(stocked, None, [])
-    (run,) = ask(stocked, "FROM money_per_run")
+    (run,) = query_rows(stocked, "FROM money_per_run")
     names = ("usd_per_request", "usd_per_request_low", "requests", "prompt_tokens", "output_tokens")
     assert [run[name] for name in names] == [None] * 5
     assert (run["usd_per_request_reason"], run["priced_n"]) == ("sample_floor", 3)
-    assert ask(stocked, "FROM monthly_cost('run-1', 1000)") == []
+    assert query_rows(stocked, "FROM monthly_cost('run-1', 1000)") == []
 
 
 @pytest.fixture(scope="module")
@@ -589,7 +595,7 @@ def test_a_stage_that_nobody_counted_is_null_components_with_the_reason(
 ) -> None:
     """Not left out: the million tokens of the run would be those of its other stage alone."""
     uncounted(stocked, 2, {1})
-    rows = ask(stocked, "FROM cost_components ORDER BY stage, component")
+    rows = query_rows(stocked, "FROM cost_components ORDER BY stage, component")
     assert [(row["stage"], row["component"], row["usd"] is None) for row in rows] == [
         (0, "input", False),
         (0, "output", False),
@@ -598,7 +604,7 @@ def test_a_stage_that_nobody_counted_is_null_components_with_the_reason(
     ]
     assert {row["reason"] for row in rows if row["stage"] == 1} == {"token_counts_missing"}
     assert [row["usd_per_unit"] for row in rows[2:]] == [1.0, 10.0]
-    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+    assert query_rows(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
 
 
 def test_tokens_of_a_request_are_not_known_where_a_stage_did_not_count_them(
@@ -606,7 +612,7 @@ def test_tokens_of_a_request_are_not_known_where_a_stage_did_not_count_them(
 ) -> None:
     """Three answers of 100 prompt tokens over six requests would be 50, and a volume twice as high."""
     uncounted(stocked, 2, {1})
-    (row,) = ask(stocked, "SELECT prompt_tokens, output_tokens FROM money_per_run")
+    (row,) = query_rows(stocked, "SELECT prompt_tokens, output_tokens FROM money_per_run")
     assert row == {"prompt_tokens": None, "output_tokens": None}
 
 
@@ -621,8 +627,8 @@ def test_more_cached_than_prompt_tokens_are_no_share_of_a_run(
         for index in range(40)
     ]
     ingest(stocked, sealed_run(stocked, manifest(energy=[]), records), run_figures)
-    (run,) = ask(stocked, "SELECT cached_tokens, usd_per_request FROM money_per_run")
+    (run,) = query_rows(stocked, "SELECT cached_tokens, usd_per_request FROM money_per_run")
     assert run["cached_tokens"] == known
     assert (run["usd_per_request"] is None) == (known is None)
-    cells = ask(stocked, "SELECT min(usd) AS usd FROM cost_components")
+    cells = query_rows(stocked, "SELECT min(usd) AS usd FROM cost_components")
     assert cells[0]["usd"] is None or cells[0]["usd"] >= 0

@@ -34,7 +34,7 @@ def _update(workspace: Workspace) -> list[tuple[str, str, int]]:
         return update_price_book(workspace, connection)
 
 
-def _ask(workspace: Workspace, query: str) -> list[tuple[Any, ...]]:
+def _rows(workspace: Workspace, query: str) -> list[tuple[Any, ...]]:
     with connect(workspace) as connection:
         return connection.execute(query).fetchall()
 
@@ -47,7 +47,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
 def test_the_whole_ledger_stands_in_the_book_with_its_dates_and_steps(stocked: Workspace) -> None:
     [(book, version, rows)] = _update(stocked)
     assert (book, version, rows) == ("genai-prices", ledger_version(), len(ledger_book().rows))
-    found = _ask(
+    found = _rows(
         stocked,
         "SELECT kind, usd_per_million, effective_from, effective_until, basis, source FROM price_book"
         " WHERE model = 'dated' AND kind = 'input' ORDER BY usd_per_million",
@@ -57,12 +57,12 @@ def test_the_whole_ledger_stands_in_the_book_with_its_dates_and_steps(stocked: W
         ("input", 3.0, date(2026, 3, 1), None, "list_price", source),
         ("input", 9.0, None, date(2026, 3, 1), "list_price", source),
     ]
-    assert _ask(
+    assert _rows(
         stocked,
         "SELECT utc_from::VARCHAR, utc_until::VARCHAR, usd_per_million FROM price_book"
         " WHERE model = 'by-hour' AND kind = 'input' ORDER BY utc_from",
     ) == [("00:00:00", "06:00:00", 1.0), ("06:00:00", "22:00:00", 4.0), ("22:00:00", None, 1.0)]
-    assert _ask(
+    assert _rows(
         stocked,
         "SELECT not_counted[1] FROM price_book WHERE model = 'plain' LIMIT 1",
     ) == [("web_searches_kcount",)]
@@ -70,9 +70,9 @@ def test_the_whole_ledger_stands_in_the_book_with_its_dates_and_steps(stocked: W
 
 def test_a_version_is_taken_in_once(stocked: Workspace) -> None:
     assert len(_update(stocked)) == 1
-    before = _ask(stocked, "SELECT count(*), min(taken_at) FROM price_book")
+    before = _rows(stocked, "SELECT count(*), min(taken_at) FROM price_book")
     assert _update(stocked) == []
-    assert _ask(stocked, "SELECT count(*), min(taken_at) FROM price_book") == before
+    assert _rows(stocked, "SELECT count(*), min(taken_at) FROM price_book") == before
 
 
 def test_ingest_takes_in_the_ledger_and_the_price_file(stocked: Workspace) -> None:
@@ -81,10 +81,10 @@ def test_ingest_takes_in_the_ledger_and_the_price_file(stocked: Workspace) -> No
     for name in ("r1", "r2"):
         sealed_run(stocked, manifest(name))
         assert ingest(stocked, stocked.runs / name, stage_rows).message is None
-    assert _ask(
+    assert _rows(
         stocked, "SELECT book, count(DISTINCT version) FROM price_book GROUP BY ALL ORDER BY ALL"
     ) == [("genai-prices", 1), ("prices.yaml", 1)]
-    assert _ask(stocked, "SELECT count(*) FROM price_book WHERE book = 'prices.yaml'") == [(2,)]
+    assert _rows(stocked, "SELECT count(*) FROM price_book WHERE book = 'prices.yaml'") == [(2,)]
 
 
 def test_a_wrong_price_file_keeps_no_run_out(stocked: Workspace) -> None:
@@ -92,7 +92,7 @@ def test_a_wrong_price_file_keeps_no_run_out(stocked: Workspace) -> None:
     (stocked.root / "scenarios" / "prices.yaml").write_text("prices: 7\n")
     sealed_run(stocked, manifest("r1"))
     assert ingest(stocked, stocked.runs / "r1", stage_rows).ingested == ("r1",)
-    assert _ask(stocked, "SELECT DISTINCT book FROM price_book") == [("genai-prices",)]
+    assert _rows(stocked, "SELECT DISTINCT book FROM price_book") == [("genai-prices",)]
     result = rebuild(stocked, stage_rows)
     assert result.ingested == ("r1",)
     assert "prices.yaml" in result.left_out[0]
@@ -110,11 +110,11 @@ def test_every_version_that_was_ever_seen_outlives_an_update_and_a_rebuild(
     own.write_text(FILE.replace("0.8", "0.7"))
     _update(stocked)
     query = "SELECT book, version, taken_at, count(*) FROM price_book GROUP BY ALL ORDER BY ALL"
-    before = _ask(stocked, query)
+    before = _rows(stocked, query)
     assert [row[0] for row in before] == ["genai-prices"] * 2 + ["prices.yaml"] * 2
     stocked.database.unlink()
     assert rebuild(stocked, stage_rows).left_out == ()
-    assert _ask(stocked, query) == before
+    assert _rows(stocked, query) == before
     _pretend(monkeypatch, "0.0.1")
     assert _update(stocked) == []
 
@@ -128,17 +128,17 @@ def test_the_current_version_is_the_one_in_use_also_after_going_back(
     for text, usd in ((FILE, 0.8), (FILE.replace("0.8", "0.7"), 0.7), (FILE, 0.8)):
         own.write_text(text)
         _update(stocked)
-        assert _ask(stocked, held) == [(usd,)]
+        assert _rows(stocked, held) == [(usd,)]
     assert rebuild(stocked, stage_rows).left_out == ()
-    assert _ask(stocked, held) == [(0.8,)]
+    assert _rows(stocked, held) == [(0.8,)]
     own.unlink()
     _update(stocked)
-    assert _ask(stocked, held) == []
+    assert _rows(stocked, held) == []
     for version in ("0.0.9", "0.0.8"):
         _pretend(monkeypatch, version)
         _update(stocked)
-        assert _ask(stocked, "SELECT DISTINCT version FROM prices_on()") == [(version,)]
-    [(old,)] = _ask(stocked, "SELECT count(*) FROM prices_on(in_version := '0.0.9')")
+        assert _rows(stocked, "SELECT DISTINCT version FROM prices_on()") == [(version,)]
+    [(old,)] = _rows(stocked, "SELECT count(*) FROM prices_on(in_version := '0.0.9')")
     assert old > 0
 
 

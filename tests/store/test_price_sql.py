@@ -30,7 +30,7 @@ def ledger() -> Iterator[None]:
         yield
 
 
-def _ask(workspace: Workspace, query: str) -> list[dict[str, Any]]:
+def _rows(workspace: Workspace, query: str) -> list[dict[str, Any]]:
     with open_for_query(workspace) as connection:
         found = run_query(connection, query)
         return [
@@ -88,7 +88,7 @@ def _take_in(
 
 def test_a_request_is_taken_apart_to_the_cent(stocked: Workspace) -> None:
     _take_in(stocked, "cache-writer", [_request(0, (1000, 0, 300, 50))])
-    rows = _ask(
+    rows = _rows(
         stocked, "SELECT kind, tokens, usd_per_million, usd, basis, source FROM request_costs"
     )
     listed = f"genai-prices {ledger_version()}"
@@ -106,7 +106,7 @@ def test_a_request_is_taken_apart_to_the_cent(stocked: Workspace) -> None:
 def test_a_long_prompt_is_at_its_step_and_every_billed_try_is_in(stocked: Workspace) -> None:
     tries = [(1001, 400, None, 10), (None, None, None, None), (1001, 400, None, 20)]
     _take_in(stocked, "tiered", [_request(0, *tries), _request(1, (1000, 0, 0, 1))])
-    rows = _ask(stocked, "SELECT request, kind, tokens, usd_per_million FROM request_costs")
+    rows = _rows(stocked, "SELECT request, kind, tokens, usd_per_million FROM request_costs")
     assert sorted(tuple(row.values()) for row in rows) == [
         (0, "cached_input", 800, 0.5),
         (0, "input", 1202, 6.0),
@@ -118,7 +118,7 @@ def test_a_long_prompt_is_at_its_step_and_every_billed_try_is_in(stocked: Worksp
 
 def test_a_kind_without_a_price_is_charged_and_sourced_as_input(stocked: Workspace) -> None:
     _take_in(stocked, "plain", [_request(0, (100, 40, 10, 5))])
-    rows = _ask(
+    rows = _rows(
         stocked, "SELECT kind, usd_per_million, basis FROM request_costs WHERE kind LIKE 'cache%'"
     )
     assert {row["kind"]: row["usd_per_million"] for row in rows} == {
@@ -158,7 +158,7 @@ def test_what_must_always_hold(stocked: Workspace, requests: list[Any], name: st
 
     shutil.rmtree(stocked.runs, ignore_errors=True)
     _take_in(stocked, name, [_request(i, *tries) for i, tries in enumerate(requests)])
-    apart = _ask(
+    apart = _rows(
         stocked,
         "SELECT r.request, r.cost_usd, sum(c.usd) AS parts FROM requests r"
         " LEFT JOIN request_costs c USING (run_id, stage, request) GROUP BY ALL",
@@ -169,9 +169,9 @@ def test_what_must_always_hold(stocked: Workspace, requests: list[Any], name: st
             if row["cost_usd"] is None
             else pytest.approx(row["cost_usd"], rel=1e-12, abs=1e-18)
         )
-    [same] = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}')")
-    [dearer] = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}', caching := false)")
-    [half] = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}', discount := 0.5)")
+    [same] = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}')")
+    [dearer] = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}', caching := false)")
+    [half] = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}', discount := 0.5)")
     if same["old_usd"] is None:
         assert same["new_usd"] is None
         assert same["reason"] == "no answer of the run says how many tokens it took"
@@ -185,7 +185,7 @@ def test_what_must_always_hold(stocked: Workspace, requests: list[Any], name: st
 
 def test_another_day_another_tier_and_no_cache(stocked: Workspace) -> None:
     _take_in(stocked, "dated", [_request(0, (1000, 0, 0, 100))])
-    [row] = _ask(stocked, "FROM reprice(as_of := DATE '2026-02-28')")
+    [row] = _rows(stocked, "FROM reprice(as_of := DATE '2026-02-28')")
     # Now 1000 x 3 + 100 x 5 = 3500 millionths; until the end of February 1000 x 9 + 100 x 9 = 9900.
     assert row["old_usd"] == pytest.approx(0.0035)
     assert row["new_usd"] == pytest.approx(0.0099)
@@ -202,15 +202,15 @@ def test_another_day_another_tier_and_no_cache(stocked: Workspace) -> None:
 def test_a_tier_and_its_absence(stocked: Workspace) -> None:
     _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 100))], "usual")
     _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 100))], "urgent", service_tier="priority")
-    own = {row["run_id"]: row for row in _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}')")}
+    own = {row["run_id"]: row for row in _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}')")}
     assert own["usual"]["new_usd"] == pytest.approx(0.0012)
     assert own["urgent"]["new_usd"] == pytest.approx(0.0072) == own["urgent"]["old_usd"]
     assert own["urgent"]["priced_tier"] == "priority"
-    batch = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'batch')")
+    batch = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'batch')")
     assert [row["new_usd"] for row in batch] == pytest.approx([0.0006, 0.0006])
-    usual = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'standard')")
+    usual = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'standard')")
     assert [row["new_usd"] for row in usual] == pytest.approx([0.0012, 0.0012])
-    flex = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'flex')")
+    flex = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}', tier := 'flex')")
     assert [row["new_usd"] for row in flex] == [None, None]
     assert flex[0]["reason"] == "no price of acme/plain at tier flex on 2026-11-20 in the book"
     assert flex[0]["change_usd"] is None and flex[0]["old_usd"] is not None
@@ -224,15 +224,15 @@ def test_the_same_tokens_at_another_models_price_of_a_rented_machine_too(
     made = manifest("by-hours", target=machine, created_utc=f"{DAY}T12:00:00Z")
     folder = sealed_run(stocked, made, [_request(0, (2000, 500, 0, 100))])
     ingest(stocked, folder, stage_rows)
-    assert [row["run_id"] for row in _ask(stocked, "FROM reprice()")] == ["run-1"]
-    rows = _ask(stocked, "FROM reprice(at_provider := 'ACME', at_model := 'tiered')")
+    assert [row["run_id"] for row in _rows(stocked, "FROM reprice()")] == ["run-1"]
+    rows = _rows(stocked, "FROM reprice(at_provider := 'ACME', at_model := 'tiered')")
     # Beyond 1,000 prompt tokens: 1500 x 6 + 500 x 0.5 + 100 x 16 = 10,850 millionths.
     assert {row["run_id"]: row["new_usd"] for row in rows} == pytest.approx(
         {"run-1": 0.01085, "by-hours": 0.01085}
     )
     assert {row["run_id"]: row["old_usd"] for row in rows}["by-hours"] is None
     assert {row["priced_model"] for row in rows} == {"tiered"}
-    absent = _ask(stocked, "FROM reprice(at_provider := 'acme', at_model := 'embedding')")
+    absent = _rows(stocked, "FROM reprice(at_provider := 'acme', at_model := 'embedding')")
     assert [row["new_usd"] for row in absent] == [None, None]
     assert absent[0]["reason"] == "the book has no price of both input and output of embedding"
 
@@ -240,16 +240,16 @@ def test_the_same_tokens_at_another_models_price_of_a_rented_machine_too(
 def test_a_model_that_asks_for_more_than_tokens_is_no_price_of_them(stocked: Workspace) -> None:
     """A fee of five dollars a thousand requests is in no token; a search that was not requested is none."""
     _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 50))])
-    (row,) = _ask(stocked, f"FROM reprice(as_of := '{DAY}', at_model := 'per-request')")
+    (row,) = _rows(stocked, f"FROM reprice(as_of := '{DAY}', at_model := 'per-request')")
     assert row["new_usd"] is None and row["input_usd"] is None
     assert row["reason"].startswith("per-request is charged by more than tokens")
-    (same,) = _ask(stocked, f"FROM reprice(as_of := '{DAY}')")
+    (same,) = _rows(stocked, f"FROM reprice(as_of := '{DAY}')")
     assert same["new_usd"] == pytest.approx((1000 * 1 + 50 * 2) / 1e6)
 
 
 def test_a_price_that_changes_with_the_hour_is_that_of_the_runs_hour(stocked: Workspace) -> None:
     _take_in(stocked, "by-hour", [_request(0, (1000, 0, 0, 0))])
-    [row] = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}')")
+    [row] = _rows(stocked, f"FROM reprice(as_of := DATE '{DAY}')")
     assert row["new_usd"] == pytest.approx(0.004)
 
 
@@ -276,12 +276,12 @@ def test_the_workspaces_own_price_holds_before_the_list_and_either_can_be_asked_
         "prices:\n  - {provider: acme, model: plain, discount: 0.25, source: contract}\n"
     )
     _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 100))])
-    [own] = _ask(stocked, "FROM reprice()")
+    [own] = _rows(stocked, "FROM reprice()")
     assert own["old_usd"] == own["new_usd"] == pytest.approx(0.0009)
     assert (own["book"], own["source"], own["basis"]) == ("prices.yaml", "contract", "stated")
-    [listed] = _ask(stocked, "FROM reprice(in_book := 'genai-prices')")
+    [listed] = _rows(stocked, "FROM reprice(in_book := 'genai-prices')")
     assert (listed["new_usd"], listed["book"]) == (pytest.approx(0.0012), "genai-prices")
-    [none] = _ask(stocked, "FROM reprice(in_version := 'never seen')")
+    [none] = _rows(stocked, "FROM reprice(in_version := 'never seen')")
     assert none["new_usd"] is None and "no price of acme/plain" in none["reason"]
 
 
@@ -291,15 +291,15 @@ def test_what_a_target_states_itself_holds_until_something_else_is_asked_for(
     own = {"input_per_million_usd": 5, "output_per_million_usd": 6, "source": "own",
            "cached_input_per_million_usd": 1}  # fmt: skip
     _take_in(stocked, "plain", [_request(0, (1000, 500, 0, 100))], price=own)
-    [row] = _ask(stocked, "FROM reprice(caching := false, discount := 0.1)")
+    [row] = _rows(stocked, "FROM reprice(caching := false, discount := 0.1)")
     assert row["old_usd"] == pytest.approx(0.0036)  # 500 x 5 + 500 x 1 + 100 x 6
     assert row["new_usd"] == pytest.approx(0.00504)  # (1000 x 5 + 100 x 6) x 0.9
     assert (row["book"], row["version"], row["basis"], row["source"], row["reason"]) == (
         "run", None, "stated", "own", None,
     )  # fmt: skip
-    [listed] = _ask(stocked, "FROM reprice(in_book := 'genai-prices')")
+    [listed] = _rows(stocked, "FROM reprice(in_book := 'genai-prices')")
     assert listed["new_usd"] == pytest.approx(0.0012)
-    [batch] = _ask(stocked, f"FROM reprice(tier := 'batch', as_of := DATE '{DAY}')")
+    [batch] = _rows(stocked, f"FROM reprice(tier := 'batch', as_of := DATE '{DAY}')")
     assert batch["new_usd"] == pytest.approx(0.0006)
 
 
@@ -307,27 +307,27 @@ def test_the_prices_that_a_run_was_charged_at_can_be_asked_for(stocked: Workspac
     _take_in(stocked, "tiered", [_request(0, (1001, 400, 0, 10)), _request(1, (10, 4, 0, 1))])
     with connect(stocked, read_only=False) as connection:
         connection.execute("DELETE FROM price_book")
-    [same] = _ask(stocked, "FROM reprice(in_book := 'run')")
+    [same] = _rows(stocked, "FROM reprice(in_book := 'run')")
     assert same["new_usd"] == pytest.approx(same["old_usd"], rel=1e-12)
-    [plain] = _ask(stocked, "FROM reprice(in_book := 'run', caching := false)")
+    [plain] = _rows(stocked, "FROM reprice(in_book := 'run', caching := false)")
     # 1001 x 6 + 10 x 16 beyond the step, 10 x 2 + 1 x 8 below it
     assert plain["new_usd"] == pytest.approx((1001 * 6 + 10 * 16 + 10 * 2 + 8) / 1e6)
 
 
 def test_an_empty_book_and_a_target_of_no_provider_say_so(stocked: Workspace) -> None:
     ingest(stocked, sealed_run(stocked), stage_rows)
-    [row] = _ask(stocked, "FROM reprice(tier := 'batch')")
+    [row] = _rows(stocked, "FROM reprice(tier := 'batch')")
     assert row["reason"] == "its target is of no provider of a book: name at_provider and at_model"
     with connect(stocked, read_only=False) as connection:
         connection.execute("DELETE FROM price_book")
-    [row] = _ask(stocked, "FROM reprice(in_book := 'genai-prices')")
+    [row] = _rows(stocked, "FROM reprice(in_book := 'genai-prices')")
     assert row["reason"] == "the book of prices is empty: observatory prices update"
     assert row["new_usd"] is None
 
 
 def test_blended_prices_at_any_ratio_and_cached_share(stocked: Workspace) -> None:
     _take_in(stocked, "plain", [_request(0, (1, 0, 0, 1))])
-    [row] = _ask(
+    [row] = _rows(
         stocked,
         """SELECT blended_usd(1, 4) AS three, blended_usd(1, 4, input_per_output := 1) AS one,
           blended_usd(1, 4, cached_input_usd := 0.5, cached_share := 0.5) AS cached,
@@ -373,7 +373,7 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
     ingest(
         stocked, sealed_run(stocked, manifest("rented", target=machine), [record(0)]), stage_rows
     )
-    rows = _ask(stocked, "SELECT run_id, request, cost_usd, cost_reason FROM request_metrics")
+    rows = _rows(stocked, "SELECT run_id, request, cost_usd, cost_reason FROM request_metrics")
     assert {(row["run_id"], row["request"]): row["cost_reason"] for row in rows} == {
         ("run-1", 0): None,
         ("run-1", 1): "no answer says how many tokens",
@@ -386,7 +386,7 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
         ("rented", 0): "billed by hours",
     }
     assert all((row["cost_usd"] is None) == (row["cost_reason"] is not None) for row in rows)
-    charged = _ask(stocked, "SELECT DISTINCT request FROM request_costs WHERE run_id = 'run-1'")
+    charged = _rows(stocked, "SELECT DISTINCT request FROM request_costs WHERE run_id = 'run-1'")
     assert charged == [{"request": 0}]
 
 

@@ -15,14 +15,14 @@ from tests.store.made_runs import sealed_run, stage_rows
 
 
 @pytest.fixture
-def asked(stocked: Workspace) -> Workspace:
+def queried(stocked: Workspace) -> Workspace:
     ingest(stocked, sealed_run(stocked), stage_rows)
     return stocked
 
 
 @pytest.fixture
-def connection(asked: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_for_query(asked) as opened:
+def connection(queried: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_for_query(queried) as opened:
         yield opened
 
 
@@ -63,45 +63,45 @@ def test_times_with_a_zone_need_no_further_package(connection: duckdb.DuckDBPyCo
         ("-- nothing", r"the query is empty"),
     ],
 )
-def test_what_is_refused_is_told_in_one_line(asked: Workspace, query: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says) as caught, open_for_query(asked) as connection:
+def test_what_is_refused_is_told_in_one_line(queried: Workspace, query: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says) as caught, open_for_query(queried) as connection:
         list(run_query(connection, query).rows)
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert "\n" not in str(caught.value)
 
 
-def test_python_objects_are_out_of_reach(asked: Workspace) -> None:
+def test_python_objects_are_out_of_reach(queried: Workspace) -> None:
     secret = pl.DataFrame({"key": ["sk-canary"]})
     assert secret.height == 1
-    with pytest.raises(BadInput, match="secret does not exist"), open_for_query(asked) as opened:
+    with pytest.raises(BadInput, match="secret does not exist"), open_for_query(queried) as opened:
         run_query(opened, "from secret")
 
 
-def test_an_error_while_rows_are_fetched_is_told_too(asked: Workspace) -> None:
-    with pytest.raises(BadInput, match="Could not convert"), open_for_query(asked) as connection:
+def test_an_error_while_rows_are_fetched_is_told_too(queried: Workspace) -> None:
+    with pytest.raises(BadInput, match="Could not convert"), open_for_query(queried) as connection:
         list(run_query(connection, "select ('x' || range)::int from range(50000)").rows)
 
 
-def test_write_lets_the_database_be_changed(asked: Workspace) -> None:
-    with open_for_query(asked, write=True) as connection:
+def test_write_lets_the_database_be_changed(queried: Workspace) -> None:
+    with open_for_query(queried, write=True) as connection:
         answer = run_query(connection, "update runs set publish = true returning run_id")
         assert list(answer.rows) == [("run-1",)]
-    with open_for_query(asked) as connection:
+    with open_for_query(queried) as connection:
         assert list(run_query(connection, "select publish from runs").rows) == [(True,)]
 
 
-def test_files_lets_files_be_read_and_still_not_the_database_changed(asked: Workspace) -> None:
-    parquet = asked.runs / "run-1" / "requests.parquet"
-    with open_for_query(asked, files=True) as connection:
+def test_files_lets_files_be_read_and_still_not_the_database_changed(queried: Workspace) -> None:
+    parquet = queried.runs / "run-1" / "requests.parquet"
+    with open_for_query(queried, files=True) as connection:
         counted = run_query(connection, f"select count(*) from read_parquet('{parquet}')")
         assert list(counted.rows) == [(3,)]
-    with pytest.raises(BadInput, match="read-only"), open_for_query(asked, files=True) as opened:
+    with pytest.raises(BadInput, match="read-only"), open_for_query(queried, files=True) as opened:
         run_query(opened, "delete from runs")
 
 
-def test_parquet_goes_to_the_one_file_that_was_named(asked: Workspace, tmp_path: Path) -> None:
+def test_parquet_goes_to_the_one_file_that_was_named(queried: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "answer.parquet"
-    with open_for_query(asked, out=str(out)) as connection:
+    with open_for_query(queried, out=str(out)) as connection:
         assert write_parquet(connection, "from request_metrics; -- all", str(out)) == 3
         assert pl.read_parquet(out)["run_id"].to_list() == ["run-1"] * 3
         with pytest.raises(duckdb.PermissionException):
@@ -109,7 +109,7 @@ def test_parquet_goes_to_the_one_file_that_was_named(asked: Workspace, tmp_path:
     for several in ("select 1; select 2", "drop table runs"):
         with (
             pytest.raises(BadInput, match="exactly one query"),
-            open_for_query(asked, out=str(out)) as connection,
+            open_for_query(queried, out=str(out)) as connection,
         ):
             write_parquet(connection, several, str(out))
 

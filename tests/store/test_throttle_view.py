@@ -57,7 +57,9 @@ BY_HAND: list[RequestRecord] = [
 ]
 
 
-def ask(workspace: Workspace, records: list[RequestRecord], policy: str = "obey") -> dict[str, Any]:
+def throttle_row(
+    workspace: Workspace, records: list[RequestRecord], policy: str = "obey"
+) -> dict[str, Any]:
     made = manifest(target=facts(throttling=policy), stages=[stage(issued=len(records))])
     ingest(workspace, sealed_run(workspace, made, records=records), run_figures)
     with connect(workspace) as connection:
@@ -68,7 +70,7 @@ def ask(workspace: Workspace, records: list[RequestRecord], policy: str = "obey"
 
 
 def test_every_column_is_what_the_hand_worked_out(stocked: Workspace) -> None:
-    row = ask(stocked, BY_HAND)
+    row = throttle_row(stocked, BY_HAND)
     counts = {
         "policy": "obey",
         "requests": 12,
@@ -101,7 +103,7 @@ def test_a_percentile_that_failures_reach_is_not_made_up(stocked: Workspace) -> 
         record(number, attempts=[refused(0, 3.5)], outcome="throttled", reason="max_wait")
         for number in range(7)
     ]
-    row = ask(stocked, [*lost, *(record(number) for number in range(7, 12))])
+    row = throttle_row(stocked, [*lost, *(record(number) for number in range(7, 12))])
     assert (row["requests"], row["given_up"]) == (12, 7)
     assert row["service_p50_s"] is None
     assert row["user_p50_s"] is None
@@ -109,7 +111,7 @@ def test_a_percentile_that_failures_reach_is_not_made_up(stocked: Workspace) -> 
 
 
 def test_a_stage_without_refusals_says_so(stocked: Workspace) -> None:
-    row = ask(stocked, [record(number) for number in range(3)], policy="record")
+    row = throttle_row(stocked, [record(number) for number in range(3)], policy="record")
     assert (row["throttled_attempts"], row["throttled_share"]) == (0, 0)
     assert (row["throttle_lost_s"], row["pace_lost_s"]) == (0, 0)
 
@@ -122,6 +124,8 @@ def test_an_overload_that_is_stated_inside_a_200_counts_as_one_of_a_503(stocked:
         refused(3, 3.8, 503),
         served(4, 4.0),
     ]
-    row = ask(stocked, [record(2, attempts=tries), *(record(n) for n in range(12) if n != 2)])
+    row = throttle_row(
+        stocked, [record(2, attempts=tries), *(record(n) for n in range(12) if n != 2)]
+    )
     assert (row["throttled_attempts"], row["overloaded_attempts"]) == (4, 3)
     assert row["served_after_waiting"] == 1

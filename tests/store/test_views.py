@@ -28,7 +28,7 @@ VALID = Verdict("valid", [], "Valid.")
 INVALID = Verdict("invalid", ["lost_records"], "Invalid.")
 
 
-def _ask(workspace: Workspace, query: str) -> list[dict[str, Any]]:
+def _rows(workspace: Workspace, query: str) -> list[dict[str, Any]]:
     with connect(workspace) as connection:
         rows = connection.execute(query).fetchall()
         names = [column[0] for column in connection.description or []]
@@ -49,7 +49,7 @@ def test_a_request_with_two_tries_has_all_its_metrics(stocked: Workspace) -> Non
         manifest(),
         records=[record(0, scheduled=3 * S, attempts=[throttled, second], pace_wait_ns=1_000_000)],
     )
-    row = _ask(stocked, "FROM request_metrics")[0]
+    row = _rows(stocked, "FROM request_metrics")[0]
     assert (
         row
         | {
@@ -100,7 +100,7 @@ def test_the_window_is_the_steady_one_and_a_clock_step_has_no_latency(
             record(3, scheduled=9 * S),
         ],
     )
-    rows = _ask(stocked, "SELECT in_window, e2e_s, cost_usd FROM request_metrics ORDER BY request")
+    rows = _rows(stocked, "SELECT in_window, e2e_s, cost_usd FROM request_metrics ORDER BY request")
     assert [row["in_window"] for row in rows] == [False, True, True, False]
     assert [row["e2e_s"] is None for row in rows] == [False, False, True, False]
     assert all(row["cost_usd"] for row in rows)
@@ -109,7 +109,7 @@ def test_the_window_is_the_steady_one_and_a_clock_step_has_no_latency(
 def test_a_request_never_sent_is_a_row_without_latencies(stocked: Workspace) -> None:
     unsent = record(0, outcome="not_issued", reason="drain", attempts=[])
     _take_in(stocked, manifest(), records=[unsent])
-    row = _ask(stocked, "FROM request_metrics")[0]
+    row = _rows(stocked, "FROM request_metrics")[0]
     assert (row["outcome"], row["attempts"], row["sent_unix_ns"]) == ("not_issued", 0, None)
     assert all(
         row[metric.name] is None for metric in REQUEST_METRICS if metric.name != "pace_wait_s"
@@ -126,7 +126,7 @@ def test_only_what_a_limit_held_back_until_the_drain_limit_is_held_back(
         record(3),
     ]
     _take_in(stocked, manifest(), records=made)
-    rows = _ask(stocked, "SELECT held_back FROM request_metrics ORDER BY request")
+    rows = _rows(stocked, "SELECT held_back FROM request_metrics ORDER BY request")
     assert [row["held_back"] for row in rows] == [True, False, False, False]
 
 
@@ -142,14 +142,14 @@ def test_every_run_is_in_the_three_views_whatever_its_status_and_verdict(
     for number, (status, verdict) in enumerate(states):
         _take_in(stocked, manifest(f"r{number}", status=status, verdict=verdict))
     for view in ("request_metrics", "stage_summary", "run_summary"):
-        found = _ask(stocked, f"SELECT DISTINCT run_id, status, verdict FROM {view} ORDER BY ALL")
+        found = _rows(stocked, f"SELECT DISTINCT run_id, status, verdict FROM {view} ORDER BY ALL")
         assert [row["status"] for row in found] == [status for status, _ in states], view
 
 
 def test_the_query_of_the_front_page(stocked: Workspace) -> None:
     _take_in(stocked, manifest("r1"))
     _take_in(stocked, manifest("r2", target=facts("llama", emulated=False)))
-    rows = _ask(
+    rows = _rows(
         stocked,
         "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics group by all",
     )
@@ -162,7 +162,7 @@ def test_the_query_of_the_front_page(stocked: Workspace) -> None:
 
 def test_stage_metrics_stand_side_by_side(stocked: Workspace) -> None:
     _take_in(stocked, manifest(stages=[stage(0), stage(1, concurrency=8)]))
-    rows = _ask(stocked, "FROM stage_summary ORDER BY stage")
+    rows = _rows(stocked, "FROM stage_summary ORDER BY stage")
     assert (
         rows[1]
         | {
@@ -197,7 +197,7 @@ def test_the_run_summary_counts(stocked: Workspace) -> None:
         record(2, outcome="not_issued", attempts=[], score=None),
     ]
     _take_in(stocked, manifest(stages=[stage(0), stage(1)]), records=records)
-    row = _ask(stocked, "FROM run_summary")[0]
+    row = _rows(stocked, "FROM run_summary")[0]
     assert (
         row
         | {
@@ -251,7 +251,7 @@ COMPARED = (
 def test_only_the_latest_campaign_is_compared(stocked: Workspace) -> None:
     for made in [*_campaign(1, a=VALID, b=VALID), *_campaign(2, a=VALID, emulated=VALID)]:
         _take_in(stocked, made)
-    assert [tuple(row.values()) for row in _ask(stocked, COMPARED)] == [
+    assert [tuple(row.values()) for row in _rows(stocked, COMPARED)] == [
         ("c2", "a", 0, 0),
         ("c2", "emulated (emulated)", 0, 0),
     ]
@@ -260,20 +260,20 @@ def test_only_the_latest_campaign_is_compared(stocked: Workspace) -> None:
 def test_invalid_and_unjudged_runs_are_left_out_and_counted(stocked: Workspace) -> None:
     for made in [*_campaign(1, a=VALID, b=INVALID, c=None), *_campaign(2, a=INVALID)]:
         _take_in(stocked, made)
-    assert [tuple(row.values()) for row in _ask(stocked, COMPARED)] == [("c1", "a", 0, 3)]
+    assert [tuple(row.values()) for row in _rows(stocked, COMPARED)] == [("c1", "a", 0, 3)]
 
 
 def test_a_key_with_no_sound_run_has_no_row(stocked: Workspace) -> None:
     for made in _campaign(1, a=INVALID):
         _take_in(stocked, made)
-    assert _ask(stocked, COMPARED) == []
+    assert _rows(stocked, COMPARED) == []
 
 
 def test_other_keys_are_apart_and_priming_is_no_stage_to_compare(stocked: Workspace) -> None:
     prime = stage(0, kind="prime", concurrency=None, steady_started=None, steady_ended=None)
     _take_in(stocked, manifest("r1", comparison_key="k1", verdict=VALID, stages=[prime, stage(1)]))
     _take_in(stocked, manifest("r2", comparison_key="k2", campaign_id="c2", verdict=VALID))
-    rows = _ask(stocked, "SELECT comparison_key, stage FROM target_comparison ORDER BY ALL")
+    rows = _rows(stocked, "SELECT comparison_key, stage FROM target_comparison ORDER BY ALL")
     assert [tuple(row.values()) for row in rows] == [("k1", 1), ("k2", 0)]
 
 

@@ -42,7 +42,7 @@ def test_the_counter_is_held_against_the_trapezoid_of_power(counted_w: float, ag
 
 
 @pytest.mark.parametrize(
-    ("told", "wrong"),
+    ("expected", "wrong"),
     [
         ([55.0, 1024.0, 65536.0, 305.0], set()),
         ([75.0, 1024.0, 65536.0, 305.0], {"utilisation"}),
@@ -51,8 +51,10 @@ def test_the_counter_is_held_against_the_trapezoid_of_power(counted_w: float, ag
         ([55.0, 1024.0, 65536.0, 330.0], {"power"}),
     ],
 )
-def test_each_figure_of_nvidia_smi_is_held_against_ours(told: list[float], wrong: set[str]) -> None:
-    phase = Phase("matmul", _samples(300, 300), smi=[[list(told)], [list(told)]])
+def test_each_figure_of_nvidia_smi_is_held_against_ours(
+    expected: list[float], wrong: set[str]
+) -> None:
+    phase = Phase("matmul", _samples(300, 300), smi=[[list(expected)], [list(expected)]])
     assert {what for what, agrees in _found(phase).items() if agrees is False} == wrong
 
 

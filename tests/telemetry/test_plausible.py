@@ -31,7 +31,7 @@ def reading(
     ]
 
 
-def said(samples: list[Sample]) -> dict[str, tuple[float | None, str | None]]:
+def plausible(samples: list[Sample]) -> dict[str, tuple[float | None, str | None]]:
     return {sample.metric: (sample.value, sample.reason) for sample in samples}
 
 
@@ -67,7 +67,7 @@ def test_a_lie_is_a_null_that_keeps_it_and_its_device_is_down() -> None:
         [*reading(1, gpu_power_w=95_000.0, gpu_power_limit_w=700.0, gpu_util_fraction=0.5), *other]
     )
     lie = "95000 W is above 1.5 x the limit of 700 W"
-    assert said(checked[:4]) == {
+    assert plausible(checked[:4]) == {
         "up": (0.0, f"{IMPLAUSIBLE}{lie} (gpu_power_w)"),
         "gpu_power_w": (None, IMPLAUSIBLE + lie),
         "gpu_power_limit_w": (700.0, None),
@@ -94,7 +94,7 @@ def msgspec_with(sample: Sample, value: float) -> Sample:
 def test_a_counter_that_went_back_is_believed_again_from_there() -> None:
     checks = Plausibility()
     found = [
-        said(checks.check(reading(n, gpu_energy_j=e)))["gpu_energy_j"][0]
+        plausible(checks.check(reading(n, gpu_energy_j=e)))["gpu_energy_j"][0]
         for n, e in enumerate([5.0, 7.0, 1.0, 2.0])
     ]
     assert found == [5.0, 7.0, None, 2.0]
@@ -108,7 +108,7 @@ def _joules(
 ) -> list[float | None]:
     checks = Plausibility()
     return [
-        said(checks.check(reading(at_s, sensor, **{metric: value}, **more)))[metric][0]
+        plausible(checks.check(reading(at_s, sensor, **{metric: value}, **more)))[metric][0]
         for at_s, value in readings
     ]
 
@@ -153,7 +153,7 @@ def test_a_counter_of_other_things_may_jump() -> None:
 def run(powers: list[float], utils: list[float], every_s: float = 1.0) -> list[float | None]:
     checks = Plausibility()
     return [
-        said(checks.check(reading(n * every_s, gpu_power_w=power, gpu_util_fraction=util)))[
+        plausible(checks.check(reading(n * every_s, gpu_power_w=power, gpu_util_fraction=util)))[
             "gpu_power_w"
         ][0]
         for n, (power, util) in enumerate(zip(powers, utils, strict=True))
@@ -181,13 +181,13 @@ def test_a_counter_that_stands_still_under_load_is_a_lie() -> None:
     checks = Plausibility()
     last: dict[str, tuple[float | None, str | None]] = {}
     for n in range(STUCK_READINGS + 1):
-        last = said(checks.check(reading(n, gpu_energy_j=7.0, gpu_util_fraction=n % 2)))
+        last = plausible(checks.check(reading(n, gpu_energy_j=7.0, gpu_util_fraction=n % 2)))
     assert last["gpu_energy_j"][0] is None
     assert last["up"][0] == 0.0
 
 
 def test_what_is_no_number_is_a_lie() -> None:
-    checked = said(Plausibility().check(reading(1, gpu_temperature_c=math.nan)))
+    checked = plausible(Plausibility().check(reading(1, gpu_temperature_c=math.nan)))
     assert checked["gpu_temperature_c"] == (None, "implausible: nan is no number")
 
 

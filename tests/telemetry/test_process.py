@@ -46,7 +46,7 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def _tell(process: subprocess.Popen[str]) -> None:
+def _signal(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
@@ -83,7 +83,7 @@ def test_work_of_a_child_that_ended_stays_counted(spawned: list[subprocess.Popen
     assert _line(parent) == "burnt"
     sensor = ProcessSensor(lambda: {"client": parent.pid})
     during = _of(sensor, 1, "client")
-    _tell(parent)
+    _signal(parent)
     assert _line(parent) == "reaped"
     after = _of(sensor, 2, "client")
     assert during["cpu_s"] is not None and during["cpu_s"] >= 0.2 - TICKS_S

@@ -96,11 +96,11 @@ def test_a_secret_is_sent_and_stands_in_no_sample(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("secret", "said"),
+    ("secret", "message"),
     [(None, "PAGE_TOKEN is not set"), ("s3cr\u20act\n", "a header cannot hold its value")],
 )
 def test_a_secret_that_cannot_be_sent_is_said_without_it(
-    secret: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+    secret: str | None, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PAGE_TOKEN", raising=False)
     if secret is not None:
@@ -108,5 +108,5 @@ def test_a_secret_that_cannot_be_sent_is_said_without_it(
     page = page_of("http://127.0.0.1:9/", "a", headers={"X-Token": "${PAGE_TOKEN}"})
     [gone] = PrometheusSensor(page).read(1)
     assert gone.value == 0.0
-    assert said in (gone.reason or "")
+    assert message in (gone.reason or "")
     assert "s3cr" not in (gone.reason or "")

@@ -20,14 +20,14 @@ from observatory.workload.prompt_items import PromptItem
 from observatory.workload.rows import file_prompt_items
 
 
-def _asks(path: Path, notes: list[str] | None = None) -> list[PromptItem]:
+def _prompt_items(path: Path, notes: list[str] | None = None) -> list[PromptItem]:
     workload = FileWorkload.model_validate({"kind": "file", "path": path.name})
     return file_prompt_items(workload, path.parent, (notes if notes is not None else []).append)
 
 
 def _refusal(path: Path) -> str:
     with pytest.raises(BadInput) as caught:
-        _asks(path)
+        _prompt_items(path)
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(f"{path.parent}/", "")
@@ -49,7 +49,7 @@ def test_a_column_without_a_name_is_passed_over_with_a_note(
     path = tmp_path / "mine.csv"
     path.write_bytes(text.encode())
     notes: list[str] = []
-    assert [ask.max_tokens for ask in _asks(path, notes)] == limits
+    assert [ask.max_tokens for ask in _prompt_items(path, notes)] == limits
     assert [note.split("mine.csv:")[1].startswith(noted or "") for note in notes] == [True] * bool(
         noted
     )
@@ -65,13 +65,13 @@ def test_the_mark_of_an_end_that_windows_writes_is_no_prompt(
 ) -> None:
     path = tmp_path / name
     path.write_bytes((text + end).encode())
-    assert [ask.prompt for ask in _asks(path)] == ["Hi", "Ho"]
+    assert [ask.prompt for ask in _prompt_items(path)] == ["Hi", "Ho"]
 
 
 def test_whole_floats_are_whole_numbers_and_others_are_not(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"id": 7.0, "prompt": "a", "max_tokens": 128.0}\n')
-    (ask,) = _asks(path)
+    (ask,) = _prompt_items(path)
     assert (ask.prompt_id, ask.max_tokens) == ("7", 128)
     path.write_text('{"prompt": "a", "max_tokens": 12.5}\n')
     assert "mine.jsonl:1: max_tokens: 12.5 is not a whole number" in _refusal(path)
@@ -93,7 +93,7 @@ def test_a_columns_fault_is_told_once_and_equal_errors_are_folded(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (r'{"prompt":"a\u0000b"}', "prompt: holds the character U+0000"),
         (r'{"prompt":"a\ufffdb"}', "prompt: holds the character U+FFFD"),
@@ -105,16 +105,18 @@ def test_a_columns_fault_is_told_once_and_equal_errors_are_folded(tmp_path: Path
         (r'{"prompt":"a","expected":["b\u0000"]}', "expected: holds the character U+0000"),
     ],
 )
-def test_lost_characters_are_refused_with_their_line(line: str, said: str, tmp_path: Path) -> None:
+def test_lost_characters_are_refused_with_their_line(
+    line: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"prompt": "fine"}\n' + line + "\n")
-    assert f"mine.jsonl:2: {said}" in _refusal(path)
+    assert f"mine.jsonl:2: {message}" in _refusal(path)
 
 
 def test_metadata_may_hold_anything(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(r'{"prompt": "a \\x00", "metadata": "\u0000"}' + "\n")
-    assert len(_asks(path)) == 1
+    assert len(_prompt_items(path)) == 1
 
 
 def _parquet() -> bytes:
@@ -251,7 +253,7 @@ def test_a_known_format_is_named_and_its_conversion_is_read(name: str, tmp_path:
         )
         made = tmp_path / "made.jsonl"
         made.write_bytes(b"".join(dict.fromkeys(done.stdout.splitlines(keepends=True))))
-        (ask,) = _asks(made)
+        (ask,) = _prompt_items(made)
         assert ask.prompt or ask.messages
 
 
@@ -303,7 +305,7 @@ def test_a_conversion_loses_nothing_that_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("a.json", '[{"prompt": "Hi"}]', "jq -c '.[]' a.json > a-requests.jsonl"),
         ("a.jsonl", '[\n{"prompt": "Hi"},\n{"prompt": "Ho"}\n]', "jq -c '.[]'"),
@@ -336,8 +338,8 @@ def test_a_conversion_loses_nothing_that_is_sent(
     ],
 )  # fmt: skip
 def test_near_misses_are_told_with_their_fix(
-    name: str, text: str, said: str, tmp_path: Path
+    name: str, text: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     path.write_text(text)
-    assert said in _refusal(path)
+    assert message in _refusal(path)

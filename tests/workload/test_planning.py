@@ -171,7 +171,7 @@ def test_a_conversation_is_sent_as_it_stands_under_the_scenarios_system(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("row", "workload", "said"),
+    ("row", "workload", "message"),
     [
         (
             {"messages": [{"role": "user", "content": "a"}]},
@@ -198,11 +198,11 @@ def test_a_conversation_is_sent_as_it_stands_under_the_scenarios_system(tmp_path
     ],
 )
 def test_a_row_that_cannot_be_sent_is_told_with_its_line(
-    tmp_path: Path, row: dict[str, Any], workload: dict[str, Any], said: str
+    tmp_path: Path, row: dict[str, Any], workload: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
         _file(tmp_path, {"prompt": "fine"}, row, **workload)
-    assert f"mine.jsonl:2: {said}" in str(caught.value)
+    assert f"mine.jsonl:2: {message}" in str(caught.value)
 
 
 def test_output_limits_come_from_the_scenario_then_the_row_then_128(tmp_path: Path) -> None:

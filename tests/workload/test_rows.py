@@ -14,7 +14,7 @@ from observatory.workload.row_files import csv_values, jsonl_values
 from observatory.workload.rows import Row, file_prompt_items
 
 
-def _asks(
+def _prompt_items(
     folder: Path, text: str | bytes, name: str = "mine.jsonl", **fields: object
 ) -> list[PromptItem]:
     data = text.encode() if isinstance(text, str) else text
@@ -25,14 +25,14 @@ def _asks(
 
 def _refusal(folder: Path, text: str | bytes, name: str = "mine.jsonl") -> str:
     with pytest.raises(BadInput) as caught:
-        _asks(folder, text, name)
+        _prompt_items(folder, text, name)
     return str(caught.value).replace(str(folder) + "/", "")
 
 
 def test_every_column_of_a_json_line_is_carried(tmp_path: Path) -> None:
     messages = [{"role": "user", "content": "hi", "name": "eva"}]
     tools = [{"type": "function", "function": {"name": "clock"}}]
-    (ask,) = _asks(
+    (ask,) = _prompt_items(
         tmp_path,
         json.dumps(
             {
@@ -65,13 +65,13 @@ def test_every_column_of_a_json_line_is_carried(tmp_path: Path) -> None:
 
 def test_marks_blank_lines_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbf{"prompt": "a"}\r\n\r\n   \n{"prompt": "b\xe2\x80\xa8c"}\r\n\n'
-    asks = _asks(tmp_path, text)
+    asks = _prompt_items(tmp_path, text)
     assert [ask.prompt for ask in asks] == ["a", "b\u2028c"]
     assert [ask.where.rsplit(":", 1)[1] for ask in asks] == ["1", "4"]
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{", "not JSON: Expecting property name enclosed in double quotes at column 2"),
         ('"text"', "a line must be one JSON object"),
@@ -96,10 +96,10 @@ def test_marks_blank_lines_and_windows_line_ends_are_read(tmp_path: Path) -> Non
         ('{"messages": [{"role": "user", "content": ["x"]}]}', "messages: message 1: content must"),
     ],
 )  # fmt: skip
-def test_a_bad_json_line_is_told_with_its_number(tmp_path: Path, line: str, said: str) -> None:
+def test_a_bad_json_line_is_told_with_its_number(tmp_path: Path, line: str, message: str) -> None:
     refusal = _refusal(tmp_path, f'{{"prompt": "fine"}}\n\n{line}\n')
     assert refusal.startswith("mine.jsonl:3: ")
-    assert said in refusal
+    assert message in refusal
 
 
 def test_all_bad_lines_are_told_together(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_an_id_that_is_used_twice_names_both_lines(tmp_path: Path) -> None:
 
 def test_rows_without_an_id_are_known_by_what_they_hold(tmp_path: Path) -> None:
     rows = ['{"prompt": "a"}', '{"prompt": "b"}', '{"prompt": "a", "expected": "x"}']
-    first = {ask.prompt_id for ask in _asks(tmp_path, "\n".join(rows))}
-    moved = {ask.prompt_id for ask in _asks(tmp_path, "\n\n".join(reversed(rows)))}
+    first = {ask.prompt_id for ask in _prompt_items(tmp_path, "\n".join(rows))}
+    moved = {ask.prompt_id for ask in _prompt_items(tmp_path, "\n\n".join(reversed(rows)))}
     assert len(first) == 3
     assert first == moved
-    one, two = _asks(tmp_path, '{"prompt": "a"}\n{"prompt": "a"}')
+    one, two = _prompt_items(tmp_path, '{"prompt": "a"}\n{"prompt": "a"}')
     assert two.prompt_id == f"{one.prompt_id}-2"
 
 
@@ -185,7 +185,7 @@ def test_rows_without_an_id_are_known_by_what_they_hold(tmp_path: Path) -> None:
     ],
 )
 def test_the_scorer_follows_from_the_row(tmp_path: Path, row: dict, scorer: str | None) -> None:
-    (ask,) = _asks(tmp_path, json.dumps({"prompt": "a", **row}))
+    (ask,) = _prompt_items(tmp_path, json.dumps({"prompt": "a", **row}))
     assert ask.scorer == scorer
 
 
@@ -194,7 +194,10 @@ def test_the_scenarios_scorer_stands_between_the_rows_and_the_tasks(tmp_path: Pa
         '{"prompt": "a", "expected": "1", "task": "arithmetic"}\n'
         '{"prompt": "b", "expected": "1", "scorer": "label"}'
     )
-    assert [ask.scorer for ask in _asks(tmp_path, text, scorer="exact")] == ["exact", "label"]
+    assert [ask.scorer for ask in _prompt_items(tmp_path, text, scorer="exact")] == [
+        "exact",
+        "label",
+    ]
 
 
 CSV = (
@@ -206,7 +209,7 @@ CSV = (
 
 
 def test_a_csv_has_quoted_line_breaks_blank_lines_and_empty_cells(tmp_path: Path) -> None:
-    first, second = _asks(tmp_path, CSV, "mine.csv")
+    first, second = _prompt_items(tmp_path, CSV, "mine.csv")
     assert first.prompt == 'two\nlines, a comma and a "quote"'
     assert (first.expected, first.max_tokens, first.sensitive) == ("yes", 8, True)
     assert (first.labels, first.scorer) == (["yes", "no"], "label")
@@ -218,12 +221,12 @@ def test_a_csv_has_quoted_line_breaks_blank_lines_and_empty_cells(tmp_path: Path
 def test_a_csv_cell_may_hold_a_conversation(tmp_path: Path) -> None:
     messages = [{"role": "user", "content": "hi"}]
     cell = json.dumps(messages).replace('"', '""')
-    (ask,) = _asks(tmp_path, f'messages\n"{cell}"\n', "mine.csv")
+    (ask,) = _prompt_items(tmp_path, f'messages\n"{cell}"\n', "mine.csv")
     assert ask.messages == messages
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("query,reply\na,b\n", "mine.csv:1: the header has neither a prompt nor a messages"),
         ("prompt;id\na;1\n", "mine.csv:1: the header has neither"),
@@ -243,12 +246,12 @@ def test_a_csv_cell_may_hold_a_conversation(tmp_path: Path) -> None:
         ("id,prompt\n1,\n", "mine.csv:2: give prompt or messages"),
     ],
 )  # fmt: skip
-def test_a_bad_csv_is_told_with_its_line(tmp_path: Path, text: str | bytes, said: str) -> None:
-    assert _refusal(tmp_path, text, "mine.csv").startswith(said)
+def test_a_bad_csv_is_told_with_its_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    assert _refusal(tmp_path, text, "mine.csv").startswith(message)
 
 
 def test_a_prompt_longer_than_the_csv_modules_own_limit_is_read(tmp_path: Path) -> None:
-    (ask,) = _asks(tmp_path, f"prompt\n{'x' * 300_000}\n", "mine.csv")
+    (ask,) = _prompt_items(tmp_path, f"prompt\n{'x' * 300_000}\n", "mine.csv")
     assert len(ask.prompt or "") == 300_000
 
 

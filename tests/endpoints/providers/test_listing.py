@@ -88,7 +88,7 @@ def test_a_refused_key_is_named_by_its_variable_and_not_shown(
 
 @EVERY
 @pytest.mark.parametrize(
-    ("status", "said"), [(429, "throttling already"), (529, "failed itself with HTTP 529")]
+    ("status", "message"), [(429, "throttling already"), (529, "failed itself with HTTP 529")]
 )
 def test_a_busy_provider_is_no_wrong_key(
     provider: Provider,
@@ -96,10 +96,10 @@ def test_a_busy_provider_is_no_wrong_key(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
-    said: str,
+    message: str,
 ) -> None:
     scripted.status, scripted.body = status, b'{"error": {"message": "busy"}}'
-    with pytest.raises(TargetFailed, match=said):
+    with pytest.raises(TargetFailed, match=message):
         check(provider, scripted, tmp_path, monkeypatch)
 
 
