@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ MODULES = ("observatory.emulator.emulator", "observatory.telemetry.sampler", LOC
 """What is forked; every other command starts as it does."""
 STARTERS = {"run", "limits"}
 """Verbs that start some of them; what calibration measures starts as it does for a person."""
+IMPORTED_IN_S = 0.8
+"""What an interpreter takes to import Locust, in which the sampler reads for the first time. A load that began
+at once would be in that reading on a busy machine."""
 LONGEST = 1 << 20
 LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
 DESCRIPTORS = 64
@@ -159,6 +163,7 @@ def _become(given: Mapping[str, Any], ends: Sequence[int]) -> list[str]:
     sys.modules.pop(words[0], None)  # it runs as the main module
     _rename(["python", "-m", *words])
     if words[0] == LOCUST:
+        time.sleep(IMPORTED_IN_S)
         patch()
     return words
 
