@@ -55,17 +55,17 @@ def test_the_latest_comparable_run_speaks(stocked: Workspace) -> None:
     bad = Verdict("invalid", ["no_requests"], "invalid")
     take_in(stocked, "bad", "2026-11-05T00:00:00Z", verdict=bad)
     found = figures_of(stocked)
-    assert (found.whole.run_id, found.whole.n) == ("new", FEWEST + 2)
-    assert found.whole.duration_s.low <= found.whole.duration_s.expected
+    assert (found.overall.run_id, found.overall.n) == ("new", FEWEST + 2)
+    assert found.overall.duration_s.low <= found.overall.duration_s.expected
     with connect(stocked) as connection:
         row = connection.execute(
             "SELECT avg(e2e_s), avg(prompt_tokens), avg(output_tokens) FROM request_metrics "
             "WHERE run_id = 'new'"
         ).fetchone()
     assert row is not None
-    assert found.whole.duration_s.expected == pytest.approx(row[0])
-    assert found.whole.prompt_tokens.expected == row[1]
-    assert found.whole.output_tokens.expected == row[2]
+    assert found.overall.duration_s.expected == pytest.approx(row[0])
+    assert found.overall.prompt_tokens.expected == row[1]
+    assert found.overall.output_tokens.expected == row[2]
     assert [seen.run_id for seen in found.levels.values()] == ["new"]
 
 
@@ -90,4 +90,4 @@ def test_usage_that_is_not_there_is_not_made_up(stocked: Workspace) -> None:
     ]
     ingest(stocked, sealed_run(stocked, made, records), stage_rows)
     found = figures_of(stocked)
-    assert found.whole.prompt_tokens is None and found.whole.output_tokens is None
+    assert found.overall.prompt_tokens is None and found.overall.output_tokens is None
